@@ -1,0 +1,43 @@
+# assay_module(NAME DEPS targets...): the library assay::NAME from src/NAME/*.cc, and the test program NAME_test
+# from src/NAME/*_test.cc.
+
+include(GoogleTest)
+
+add_library(assay_flags INTERFACE)
+target_include_directories(assay_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_options(assay_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor
+                                             $<$<BOOL:${ASSAY_WERROR}>:-Werror>)
+if(ASSAY_SANITIZE)
+  target_compile_options(assay_flags INTERFACE -fsanitize=${ASSAY_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(assay_flags INTERFACE -fsanitize=${ASSAY_SANITIZE})
+endif()
+
+function(assay_tests NAME)
+  if(ASSAY_FUZZ)
+    return()
+  endif()
+  add_executable(${NAME}_test ${ARGN})
+  target_link_libraries(${NAME}_test PRIVATE assay_flags GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${NAME}_test PRIVATE ASSAY_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  gtest_discover_tests(${NAME}_test TEST_PREFIX ${NAME}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+                       PROPERTIES TIMEOUT 300)
+endfunction()
+
+function(assay_module NAME)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${NAME}/*.cc)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  if(NOT sources)
+    return()
+  endif()
+  add_library(assay_${NAME} STATIC ${sources})
+  add_library(assay::${NAME} ALIAS assay_${NAME})
+  target_link_libraries(assay_${NAME} PUBLIC ${ARG_DEPS} PRIVATE assay_flags)
+  target_include_directories(assay_${NAME} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  if(tests)
+    assay_tests(${NAME} ${tests})
+    target_link_libraries(${NAME}_test PRIVATE assay_${NAME})
+  endif()
+endfunction()

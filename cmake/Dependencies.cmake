@@ -1,0 +1,21 @@
+# Every third-party library, in one place. scripts/setup.sh installs the Debian packages;
+# a newer libtorch (with CUDA) is taken from CMAKE_PREFIX_PATH.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(GTest REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
+pkg_check_modules(GVC REQUIRED IMPORTED_TARGET libgvc libcgraph)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+
+# libtorch: headers are system headers, so that its own warnings stay out of ours.
+find_package(Torch REQUIRED)
+add_library(assay_torch INTERFACE)
+add_library(assay::torch ALIAS assay_torch)
+target_link_libraries(assay_torch INTERFACE ${TORCH_LIBRARIES})
+target_include_directories(assay_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
