@@ -1,0 +1,76 @@
+// A run on disk: a folder with assay.db (SQLite, WAL). One writer at a time, any number of readers.
+// Everything is written in transactions: a killed process leaves whole transactions only.
+// Not thread-safe: each thread opens its own.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "store/records.h"
+
+namespace assay::store {
+
+class RunStore {
+ public:
+  enum class Mode { kRead, kWrite };
+
+  // kWrite creates folder and database when missing and migrates an older schema; kRead throws kNotFound when there is
+  // none. Both throw kBadInput naming the file when it is no SQLite database, is damaged or has a newer schema.
+  static RunStore Open(const std::filesystem::path& folder, Mode mode);
+  RunStore(RunStore&&) noexcept;
+  RunStore& operator=(RunStore&&) noexcept;
+  ~RunStore();
+
+  // Runs `work` in one transaction: all of it is on disk afterwards, or nothing if it throws.
+  void Transaction(const std::function<void()>& work);
+
+  // Manifest: what was run with what (model, text, options, seeds, versions). A key is a stage or a fact.
+  void PutManifest(const std::string& key, const nlohmann::json& value);
+  std::optional<nlohmann::json> Manifest(const std::string& key) const;
+  nlohmann::json WholeManifest() const;
+
+  // How each token of the model's vocabulary reads; index is the token id.
+  void PutTokenTexts(std::span<const std::string> texts);
+  std::vector<std::string> TokenTexts() const;
+
+  // Rows with the same key (unit and what distinguishes rows of a unit) are replaced.
+  void Put(const Sequence& row);
+  void Put(const UnitStats& row);
+  void Put(const Example& row);
+  void Put(const Pruning& row);
+  void Put(const Prompt& row);
+  void Put(const Graph& row);  // also brings the search index up to date for the unit
+  void Put(const Score& row);
+
+  // Throw kNotFound naming the id where a row must exist (GetSequence); else empty or absent.
+  Sequence GetSequence(int64_t id) const;
+  std::vector<UnitId> UnitsWithStats() const;   // ascending
+  std::vector<UnitId> UnitsWithExamples() const;
+  std::vector<UnitId> UnitsWithGraph() const;
+  std::optional<UnitStats> GetStats(UnitId unit) const;
+  std::vector<Example> GetExamples(UnitId unit, std::optional<ExampleKind> kind = {}) const;  // kind, bin, rank order
+  std::vector<Pruning> GetPrunings(UnitId unit) const;
+  std::vector<Prompt> GetPrompts(UnitId unit) const;  // example, ordinal order
+  std::optional<Graph> GetGraph(UnitId unit) const;
+  std::vector<Score> GetScores(UnitId unit) const;
+  std::vector<Score> GetScores(const std::string& set) const;  // all units, ascending
+  std::vector<std::string> ScoreSets() const;
+
+  // Removes graph, prompts, prunings and scores of all units (examples and statistics stay).
+  void DropGraphs();
+  void DropScores();
+
+ private:
+  struct Database;
+  explicit RunStore(std::unique_ptr<Database> database);
+  std::unique_ptr<Database> database_;
+  friend class GraphIndex;
+};
+
+}  // namespace assay::store
