@@ -1,4 +1,6 @@
-// Finding units by the tokens of their graphs. Under 200 ms for 300,000 graphs.
+// Finding units by the tokens of their graphs. Under 200 ms for 300,000 graphs
+// (bench/graph_index_bench.cc). Reads the run at the moment of the call, also while it is written.
+// As thread-safe as its RunStore: not.
 #pragma once
 
 #include <optional>
@@ -10,11 +12,13 @@
 namespace assay::store {
 
 struct GraphQuery {
-  // Tokens are given as text. Without `exact`, " Paris", "Paris" and "paris" are the same token.
+  // Tokens are given as text. Without `exact`, " Paris", "Paris" and "paris" are the same token; a
+  // text that is no token of the vocabulary matches nothing.
   std::vector<std::string> activating;  // the graph has all of these as activating tokens
   std::vector<std::string> context;     // ... and all of these as context tokens
   bool exact = false;
-  bool repeated = false;  // some token is both activating and context (in-context, induction-like units)
+  bool repeated =
+      false;  // some token is both activating and context (in-context, induction-like units)
   std::optional<int> layer;
   std::optional<double> min_f1;  // held-out F1 of the graph
   int limit = 20;
@@ -23,7 +27,8 @@ struct GraphQuery {
 struct GraphHit {
   UnitId unit;
   std::optional<double> f1;
-  std::vector<std::string> activating, context;  // strongest first, at most 8 of each
+  std::vector<std::string> activating,
+      context;  // strongest first, at most 8 of each; "[token 7]" without a text
   int activating_tokens = 0, context_tokens = 0, repeated_tokens = 0;
   double repeated_share = 0;  // repeated tokens over all distinct tokens of the graph
 };
@@ -37,16 +42,30 @@ enum class SetOverlap { kOverlap, kSubset };  // |A and B| / max(|A|, |B|), or /
 
 class GraphIndex {
  public:
-  explicit GraphIndex(const RunStore& store);  // borrowed
+  explicit GraphIndex(
+      const RunStore& store);  // borrowed for the life of the index; must not be moved
 
-  // Ordered by: repeated_share (with `repeated`), else F1, best first; ties by unit.
+  // The tokens of the vocabulary that a text in a query stands for, ascending.
+  std::vector<TokenId> MatchingTokens(const std::string& text, bool exact) const;
+
+  // Ordered by: repeated_share (with `repeated`), else F1, best first, graphs without F1 last; ties
+  // by unit. Throws kUsage for a limit below 1.
   std::vector<GraphHit> Search(const GraphQuery& query) const;
 
-  // Pairs whose activating sets and context sets both reach `threshold`; two empty context sets count as equal (1),
-  // an empty and a non-empty one as 0. With `unit`: only pairs of that unit (it is `first`). Strongest first.
-  std::vector<SimilarPair> Similar(std::optional<UnitId> unit, SetOverlap measure, double threshold, int limit) const;
+  // Pairs whose activating sets and context sets both reach `threshold`; two empty context sets
+  // count as equal (1), an empty and a non-empty one as 0. With `unit`: only pairs of that unit (it
+  // is `first`); else `first` < `second`. Strongest first: by the sum of both overlaps, ties by
+  // units. Graphs without activating tokens are left out. All pairs hold all token sets in memory
+  // (some 100 bytes a graph). Throws kUsage for a threshold outside (0, 1] or a limit below 1,
+  // kNotFound when `unit` has no graph.
+  std::vector<SimilarPair> Similar(std::optional<UnitId> unit, SetOverlap measure, double threshold,
+                                   int limit) const;
 
  private:
+  std::vector<SimilarPair> SimilarToUnit(UnitId unit, SetOverlap measure, double threshold,
+                                         int limit) const;
+  std::vector<SimilarPair> SimilarAmongAll(SetOverlap measure, double threshold, int limit) const;
+
   const RunStore& store_;
 };
 

@@ -1,6 +1,7 @@
-// The rows of a neuron run, as plain structs. Written by neurons, kept by RunStore, read by view and app.
-// A "unit" is a neuron; an "activation" is the unit's value at the run's activation hook, not normalised unless its
-// name says so. Token positions count from 0 within a sequence or prompt, BOS included where the run adds one.
+// The rows of a neuron run, as plain structs. Written by neurons, kept by RunStore, read by view
+// and app. A "unit" is a neuron; an "activation" is the unit's value at the run's activation hook,
+// not normalised unless its name says so. Token positions count from 0 within a sequence or prompt,
+// BOS included where the run adds one.
 #pragma once
 
 #include <cstdint>
@@ -50,8 +51,10 @@ struct Example {
 
 enum class PruneOutcome {
   kReached,       // the kept context restores the wanted share of the activation
-  kContextLimit,  // not within the longest context tried: the example is kept at that length, and marked
-  kNotPositive,   // the activation at the pivot is not positive: no ratio exists, the example is left out
+  kContextLimit,  // not within the longest context tried: the example is kept at that length, and
+                  // marked
+  kNotPositive,   // the activation at the pivot is not positive: no ratio exists, the example is
+                  // left out
 };
 
 // What pruning did to one training example.
@@ -59,11 +62,12 @@ struct Pruning {
   UnitId unit;
   int example = 0;  // rank of the example
   PruneOutcome outcome = PruneOutcome::kReached;
-  int pivot = 0;         // in the example's sequence
-  int context = 0;       // tokens kept left of the pivot
+  int pivot = 0;                // in the example's sequence
+  int context = 0;              // tokens kept left of the pivot
   float full_activation = 0;    // at the pivot, whole text to its left
   float pruned_activation = 0;  // at the pivot, kept context only
-  std::vector<float> trajectory;  // [i]: activation at the pivot with i tokens of left context, as far as tried
+  std::vector<float>
+      trajectory;  // [i]: activation at the pivot with i tokens of left context, as far as tried
 };
 
 // One replaced word of an augmented prompt.
@@ -76,33 +80,36 @@ struct Substitution {
 // A prompt that was run for a unit: the pruned example, or a variation of it.
 struct Prompt {
   UnitId unit;
-  int example = 0;  // rank of the example it comes from
-  int ordinal = 0;  // 0 is the pruned example, then its variations
+  int example = 0;   // rank of the example it comes from
+  int ordinal = 0;   // 0 is the pruned example, then its variations
   bool kept = true;  // false: the variation lost the activation; it is stored, but not in the graph
   std::optional<Substitution> substitution;  // absent for ordinal 0
-  float ratio = 1;   // activation at the pivot over that of ordinal 0
-  std::vector<TokenId> tokens;     // BOS first where the run adds one; the last token is the pivot
+  float ratio = 1;                           // activation at the pivot over that of ordinal 0
+  std::vector<TokenId> tokens;               // BOS first where the run adds one
+  int pivot = 0;                   // the last token, unless the run keeps context after the pivot
   std::vector<float> activations;  // one a token
   // importances[i * tokens.size() + k]: importance of token k for token targets[i]
   std::vector<int> targets;  // positions whose normalised activation is above the run's threshold
   std::vector<float> importances;
 };
 
-// A trie read from the activating token leftwards. Parents stand before children; node 0 is the root.
+// A trie read from the activating token leftwards. Parents stand before children; node 0 is the
+// root.
 struct TrieNode {
   enum class Kind : uint8_t { kRoot = 0, kActivating = 1, kContext = 2, kIgnore = 3, kEnd = 4 };
   Kind kind = Kind::kRoot;
-  int32_t parent = 0;    // own index for the root
-  TokenId token = 0;     // kActivating and kContext only
-  float activation = 0;  // normalised. kActivating: largest below it; kEnd: of the path that ends here
+  int32_t parent = 0;  // own index for the root
+  TokenId token = 0;   // kActivating and kContext only
+  float activation =
+      0;  // normalised. kActivating: largest below it; kEnd: of the path that ends here
   float importance = 0;  // kContext: largest importance for the activating token
 };
 
 struct Graph {
   UnitId unit;
-  double max_activation = 0;       // what activations are divided by
-  std::vector<int> train, test;    // ranks of the examples in each half
-  std::vector<TrieNode> nodes;     // only the root when no example was usable
+  double max_activation = 0;     // what activations are divided by
+  std::vector<int> train, test;  // ranks of the examples in each half
+  std::vector<TrieNode> nodes;   // only the root when no example was usable
 };
 
 // How well one predictor of a unit's firing did on one set of texts.
