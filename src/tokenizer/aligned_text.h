@@ -1,0 +1,45 @@
+// A text that has been changed (normalised, byte-mapped, ...) and still knows which bytes of the
+// original each of its bytes stands for. Normalizers and pre-tokenizers rewrite it; token offsets
+// come from it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/pattern.h"
+
+namespace assay::tokenizer {
+
+class AlignedText {
+ public:
+  AlignedText() = default;
+  // `text` itself, found at `offset` in the original.
+  AlignedText(std::string_view text, uint32_t offset);
+
+  const std::string& text() const { return text_; }
+  size_t size() const { return text_.size(); }
+
+  // The original bytes that bytes [range.begin, range.end) stand for. Requires a range that is not
+  // empty.
+  Range Origin(Range range) const {
+    return {origins_[range.begin].begin, origins_[range.end - 1].end};
+  }
+
+  void Reserve(size_t bytes);
+  // Appends bytes that stand for `origin` together.
+  void Append(std::string_view bytes, Range origin);
+  // Appends a part of another text as it is.
+  void AppendPart(const AlignedText& other, Range range);
+  // Appends bytes that stand for nothing, placed before `position` of the original.
+  void AppendInserted(std::string_view bytes, uint32_t position) {
+    Append(bytes, {position, position});
+  }
+
+ private:
+  std::string text_;
+  std::vector<Range> origins_;  // one for each byte of text_; begins and ends never decrease
+};
+
+}  // namespace assay::tokenizer
