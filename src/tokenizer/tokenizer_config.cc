@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 namespace {
 
 std::optional<nlohmann::json> ReadIfPresent(const fs::path& path) {
-  if (!fs::exists(path)) return std::nullopt;
+  std::error_code unreadable;
+  if (!fs::exists(path, unreadable)) return std::nullopt;
   return ParseJson(base::ReadFile(path), path.string());
 }
 
