@@ -1,0 +1,20 @@
+// What the command prints: progress on standard error, tables on standard output.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+
+namespace assay::app {
+
+// Redraws one line on a terminal; in a log file prints a line every ten seconds.
+base::Progress::Reporter TerminalProgress();
+
+// The first row is the header; columns from the second on are right-aligned.
+std::string FormatTable(const std::vector<std::vector<std::string>>& rows);
+
+// A line of block characters, low to high, for a loss curve: "█▆▅▃▂▁▁". At most `width` values are shown.
+std::string Sparkline(const std::vector<double>& values, size_t width = 60);
+
+}  // namespace assay::app
