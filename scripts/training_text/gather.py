@@ -150,7 +150,7 @@ def gather(root, out):
         texts_by_group[source.group] += texts
         version = (package_folder(root, source.package) / "VERSION").read_text().strip()
         size = sum(len(text.encode()) for text in texts)
-        used.append({"group": source.group, "package": NPM.get(source.package, source.package).rsplit("@0", 1)[0],
+        used.append({"group": source.group, "package": NPM.get(source.package, source.package).rsplit("@", 1)[0],
                      "from": "npm" if source.package in NPM else "Debian", "version": version,
                      "licence": source.licence, "documents": len(texts), "bytes": size})
         print(f"{source.group:6} {source.package:24} {len(texts):6} documents {size / 1e6:6.2f} MB", flush=True)
