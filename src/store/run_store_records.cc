@@ -62,9 +62,8 @@ std::vector<Example> RunStore::GetExamples(UnitId unit, std::optional<ExampleKin
   std::vector<Example> examples;
   Query row(*database_->connection,
             "SELECT kind, bin, rank, sequence, pivot, activation, activations FROM examples "
-            "WHERE layer = ?1 AND unit = ?2 AND kind BETWEEN ?3 AND ?4 ORDER BY kind, bin, rank",
-            unit.layer, unit.index, kind.value_or(ExampleKind::kTop),
-            kind.value_or(ExampleKind::kGiven));
+            "WHERE layer = ?1 AND unit = ?2 AND (?3 IS NULL OR kind = ?3) ORDER BY kind, bin, rank",
+            unit.layer, unit.index, kind);
   while (row.Next()) {
     examples.push_back({unit, row.EnumUpTo(ExampleKind::kGiven, 0), row.Int(1), row.Int(2),
                         row.Int64(3), row.Int(4), row.Float(5), row.Vector<float>(6)});
