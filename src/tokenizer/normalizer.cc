@@ -180,7 +180,7 @@ bool IsBertSpace(char32_t c) { return c == '\t' || c == '\n' || c == '\r' || IsW
 
 bool IsUncleanCharacter(char32_t c) {
   if (c == '\t' || c == '\n' || c == '\r') return false;
-  return c == 0 || c == 0xFFFD || IsControlOrUnassigned(c);
+  return c == 0 || c == 0xFFFD || IsControl(c);
 }
 
 class BertNormalizer : public Normalizer {

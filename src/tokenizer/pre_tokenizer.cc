@@ -149,11 +149,13 @@ SplitBehavior ReadBehavior(const JsonNode& node) {
   node.Bad("Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous");
 }
 
-// Words and runs of other characters, white space dropped.
+// Words and runs of other characters, white space dropped: \w+|[^\w\s]+ with the \w of Rust's
+// regular expressions.
 std::unique_ptr<PreTokenizer> MakeWhitespace() {
+  const std::string word = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200C}\x{200D})";
+  const std::string pattern = "[" + word + "]+|[^" + word + "\\s]+";
   return std::make_unique<SplitAtPattern>(
-      std::make_unique<Regex>(R"(\w+|[^\w\s]+)", "the Whitespace pattern"), SplitBehavior::kRemoved,
-      true);
+      std::make_unique<Regex>(pattern, "the Whitespace pattern"), SplitBehavior::kRemoved, true);
 }
 
 }  // namespace

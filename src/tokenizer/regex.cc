@@ -1,9 +1,13 @@
 #include "tokenizer/regex.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include <fmt/format.h>
 #include <pcre2.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
+#include <iterator>
 #include <optional>
 
 #include "base/error.h"
@@ -16,10 +20,27 @@ using base::Fail;
 
 namespace {
 
-// Oniguruma's sets (doc/RE, Unicode). PCRE2's \s has U+180E besides, its \w lacks marks and
-// connectors before 10.43.
+// Oniguruma's sets, found by asking it about every character. PCRE2's \s has U+180E besides; its \w
+// has all numbers but lacks marks and connectors before 10.43.
 constexpr std::string_view kSpaceSet = R"(\p{Z}\t-\r\x{85})";
-constexpr std::string_view kWordSet = R"(\p{L}\p{M}\p{Nl}\p{Nd}\p{Pc})";
+constexpr std::string_view kWordSet = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+// Outside [ ] Oniguruma looks Latin-1 up in another table, which has the superscripts and fractions
+// too.
+constexpr std::string_view kLatinWordSet = R"(\xB2\xB3\xB9\xBC-\xBE)";
+
+struct NamedSet {
+  std::string_view name, set;
+};
+constexpr NamedSet kPosixSets[] = {{"[:alpha:]", R"(\p{Alphabetic})"},
+                                   {"[:digit:]", R"(\p{Nd})"},
+                                   {"[:alnum:]", R"(\p{Alphabetic}\p{Nd})"},
+                                   {"[:upper:]", R"(\p{Uppercase})"},
+                                   {"[:lower:]", R"(\p{Lowercase})"},
+                                   {"[:punct:]", R"(\p{P}\p{S})"},
+                                   {"[:space:]", kSpaceSet},
+                                   {"[:word:]", kWordSet}};
+constexpr std::string_view kPropertiesThatAreNoScript[] = {
+    "Any", "Alphabetic", "Uppercase", "Lowercase", "Emoji", "Ideographic"};
 
 std::string ErrorText(int code) {
   std::array<PCRE2_UCHAR, 256> text{};
@@ -57,35 +78,79 @@ class Translator {
 
   void Escape() {
     const char kind = at_ + 1 < pattern_.size() ? pattern_[at_ + 1] : '\0';
-    const std::string_view set = kind == 's' || kind == 'S'   ? kSpaceSet
-                                 : kind == 'w' || kind == 'W' ? kWordSet
-                                                              : std::string_view();
-    if (kind == 'h' || kind == 'H') Unsupported("\\h (a hexadecimal digit)");
-    if (kind == 'Q' || kind == 'E' || kind == 'C') Unsupported(pattern_.substr(at_, 2));
-    if (set.empty()) {
-      Copy(std::min<size_t>(2, pattern_.size() - at_));
-    } else {
-      const bool negated = kind == 'S' || kind == 'W';
-      if (in_class_ && kind == 'W') Unsupported("\\W inside [ ]");
-      if (in_class_ && kind == 'S') {
-        out_ += R"(\S)";  // differs from Oniguruma's in U+180E only
-      } else {
-        out_ += in_class_ ? std::string(set)
-                          : std::string(negated ? "[^" : "[").append(set).append("]");
-      }
-      at_ += 2;
-    }
     class_is_empty_ = false;
+    switch (kind) {
+      case 's':
+      case 'S':
+      case 'w':
+      case 'W':
+        return Set(kind);
+      case 'b':
+      case 'B':
+        if (in_class_) return Copy(2);  // a backspace
+        return Boundary(kind == 'b');
+      case 'p':
+      case 'P':
+        return Property();
+      case 'h':
+      case 'H':
+      case 'Q':
+      case 'E':
+      case 'C':
+      case 'K':
+      case 'X':
+      case 'R':
+        Unsupported(pattern_.substr(at_, 2));
+      default:
+        Copy(std::min<size_t>(2, pattern_.size() - at_));
+    }
+  }
+
+  void Set(char kind) {
+    at_ += 2;
+    if (in_class_) {
+      if (kind == 'W') Unsupported("\\W inside [ ]");
+      out_ += kind == 's' ? kSpaceSet : kind == 'w' ? kWordSet : R"(\S)";
+      return;
+    }
+    out_ += kind == 'S' || kind == 'W' ? "[^" : "[";
+    out_ += kind == 's' || kind == 'S' ? kSpaceSet : kWordSet;
+    if (kind == 'w' || kind == 'W') out_ += kLatinWordSet;
+    out_ += "]";
+  }
+
+  void Boundary(bool boundary) {
+    const std::string word = std::string("[").append(kWordSet).append(kLatinWordSet).append("]");
+    out_ += boundary ? fmt::format("(?:(?<={0})(?!{0})|(?<!{0})(?={0}))", word)
+                     : fmt::format("(?:(?<={0})(?={0})|(?<!{0})(?!{0}))", word);
+    at_ += 2;
+  }
+
+  // A script means the property Script; PCRE2 would take Script_Extensions.
+  void Property() {
+    const size_t end = pattern_.find('}', at_);
+    if (!pattern_.substr(at_ + 2).starts_with('{') || end == std::string_view::npos) return Copy(2);
+    std::string_view name = pattern_.substr(at_ + 3, end - at_ - 3);
+    const bool negated = name.starts_with('^');
+    if (negated) name.remove_prefix(1);
+    const bool script =
+        name.size() > 2 &&
+        std::all_of(name.begin(), name.end(), [](char c) { return std::isalpha(c) || c == '_'; }) &&
+        std::ranges::find(kPropertiesThatAreNoScript, name) == std::end(kPropertiesThatAreNoScript);
+    out_.append(pattern_.substr(at_, 3)).append(negated ? "^" : "").append(script ? "sc:" : "");
+    out_.append(name).append("}");
+    at_ = end + 1;
   }
 
   void InClass() {
     const char c = pattern_[at_];
     if (c == ']' && !class_is_empty_) in_class_ = false;
     if (c == '[') {
-      if (!Starts("[:")) Unsupported("a class inside a class");
-      const size_t end = pattern_.find(":]", at_);
-      if (end == std::string_view::npos) Unsupported("an unclosed [:");
-      Copy(end + 2 - at_);
+      const auto named = std::ranges::find_if(
+          kPosixSets, [&](const NamedSet& posix) { return Starts(posix.name); });
+      if (named == std::end(kPosixSets)) Unsupported("[ inside [ ]");
+      out_ += named->set;
+      at_ += named->name.size();
     } else if (Starts("&&")) {
       Unsupported("&& inside [ ]");
     } else {
@@ -95,24 +160,45 @@ class Translator {
   }
 
   void OutsideClass() {
-    if (pattern_[at_] == '[') {
-      in_class_ = class_is_empty_ = true;
-      Copy(at_ + 1 < pattern_.size() && pattern_[at_ + 1] == '^' ? 2 : 1);
-      return;
+    switch (pattern_[at_]) {
+      case '[':
+        in_class_ = class_is_empty_ = true;
+        return Copy(at_ + 1 < pattern_.size() && pattern_[at_ + 1] == '^' ? 2 : 1);
+      case '(':
+        if (Starts("(*")) Unsupported("a (*VERB)");
+        if (Starts("(?")) RefuseOtherFlags();
+        return Copy(1);
+      case '{':
+        RefuseRubyIntervals();
+        return Copy(1);
+      default:
+        return Copy(1);
     }
-    if (Starts("(*")) Unsupported("a (*VERB)");
-    if (Starts("(?")) RefuseOtherFlags();
-    Copy(1);
   }
 
-  // In Oniguruma's Ruby syntax (?m) means what PCRE2 calls (?s).
+  // In Oniguruma's Ruby syntax (?m) means what PCRE2 calls (?s), and (?i)a|b is (?i:a|b).
   void RefuseOtherFlags() const {
     for (size_t i = at_ + 2; i < pattern_.size(); ++i) {
       const char c = pattern_[i];
-      if (c == 'm' || c == 's' || c == 'x' || c == 'U' || c == 'J' || c == 'C' || c == 'R') {
+      const bool group_flag = c == 'i' || c == '-';
+      if (std::string_view("msxUJCR").find(c) != std::string_view::npos ||
+          (c == ')' && i > at_ + 2 && at_ > 0)) {
         Unsupported(pattern_.substr(at_, i + 1 - at_));
       }
-      if (c != 'i' && c != '-') return;
+      if (!group_flag) return;
+    }
+  }
+
+  // {,n} is {0,n}, {n}? is (?:{n})? and {n,m}+ is (?:{n,m})+ there.
+  void RefuseRubyIntervals() const {
+    const size_t end = pattern_.find('}', at_);
+    if (end == std::string_view::npos) return;
+    const std::string_view inside = pattern_.substr(at_ + 1, end - at_ - 1);
+    if (inside.empty() || inside.find_first_not_of("0123456789,") != std::string_view::npos) return;
+    const char next = end + 1 < pattern_.size() ? pattern_[end + 1] : '\0';
+    if (inside[0] == ',' || next == '+' ||
+        (next == '?' && !(inside.find(',') != std::string_view::npos))) {
+      Unsupported(pattern_.substr(at_, end + 2 - at_));
     }
   }
 
@@ -178,10 +264,8 @@ std::vector<Range> Regex::FindAll(std::string_view text) const {
     const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(data.get());
     const size_t begin = bounds[0];
     const size_t end = bounds[1];
-    if (begin < from || end < begin) {
-      Fail(ErrorKind::kUnsupported, "{}: \\K that moves the start of a match backwards", where_);
-    }
-    if (begin == end && last_end == end) {  // no empty match right after another match
+    ASSAY_CHECK(from <= begin && begin <= end);  // \K, which could break it, is refused
+    if (begin == end && last_end == end) {       // no empty match right after another match
       from = end < text.size() ? end + CodePointLength(text[end]) : end + 1;
       continue;
     }

@@ -43,8 +43,8 @@ const icu::Normalizer2& Normalizer(NormalForm form) {
 bool IsWhitespace(char32_t c) { return u_isUWhiteSpace(static_cast<UChar32>(c)) != 0; }
 
 bool IsWordCharacter(char32_t c) {
-  return InCategories(c, U_GC_L_MASK | U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK) ||
-         u_hasBinaryProperty(static_cast<UChar32>(c), UCHAR_ALPHABETIC) != 0;
+  return InCategories(c, U_GC_L_MASK | U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK) || c == 0x200C ||
+         c == 0x200D || u_hasBinaryProperty(static_cast<UChar32>(c), UCHAR_ALPHABETIC) != 0;
 }
 
 bool IsPunctuation(char32_t c) {
@@ -58,7 +58,7 @@ bool IsPunctuation(char32_t c) {
 bool IsNumeric(char32_t c) { return InCategories(c, U_GC_N_MASK); }
 bool IsMark(char32_t c) { return InCategories(c, U_GC_M_MASK); }
 bool IsNonspacingMark(char32_t c) { return InCategories(c, U_GC_MN_MASK); }
-bool IsControlOrUnassigned(char32_t c) { return InCategories(c, U_GC_C_MASK); }
+bool IsControl(char32_t c) { return InCategories(c, U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK); }
 
 void AppendLowercase(char32_t c, std::string& out) {
   if (c == 0x130) {  // the one character whose full lower-case form is longer in every context
