@@ -95,8 +95,9 @@ Score RandomScore(int number) {
 void Build(const std::filesystem::path& folder, int graphs, const ZipfTokens& tokens) {
   RunStore store = RunStore::Open(folder, RunStore::Mode::kWrite);
   std::vector<std::string> texts;
-  for (int k = 0; k < kVocabulary; ++k)
+  for (int k = 0; k < kVocabulary; ++k) {
     texts.push_back(fmt::format("{}w{}", k % 2 == 0 ? " " : "", k / 2));
+  }
   store.PutTokenTexts(texts);
   for (int begin = 0; begin < graphs; begin += kGraphsPerTransaction) {
     store.Transaction([&] {

@@ -42,8 +42,9 @@ struct RunStore::Database {
       std::forward<Work>(work)(changed);
       changed.Run(nested ? "RELEASE change" : "COMMIT");
     } catch (...) {
-      if (changed.InTransaction())
+      if (changed.InTransaction()) {
         changed.Script(nested ? "ROLLBACK TO change; RELEASE change" : "ROLLBACK");
+      }
       throw;
     }
   }

@@ -103,6 +103,7 @@ bool ReadTokenList(Reader& reader, std::vector<TokenId>& tokens) {
 
 std::vector<TokenId> StrongestFirst(const std::map<TokenId, float>& strengths) {
   std::vector<TokenId> tokens;
+  tokens.reserve(strengths.size());
   for (const auto& [token, strength] : strengths) tokens.push_back(token);
   std::stable_sort(tokens.begin(), tokens.end(),
                    [&](TokenId a, TokenId b) { return strengths.at(a) > strengths.at(b); });
@@ -114,8 +115,9 @@ std::vector<TokenId> StrongestFirst(const std::map<TokenId, float>& strengths) {
 std::optional<std::string> TrieFault(const std::vector<TrieNode>& nodes) {
   for (size_t i = 0; i < nodes.size(); ++i) {
     const bool is_root = nodes[i].kind == TrieNode::Kind::kRoot;
-    if (is_root != (i == 0))
+    if (is_root != (i == 0)) {
       return fmt::format("node {} {} the root", i, is_root ? "is also" : "is not");
+    }
     const bool parent_first = nodes[i].parent >= 0 && static_cast<size_t>(nodes[i].parent) < i;
     if (i == 0 ? nodes[i].parent != 0 : !parent_first) {
       return fmt::format("node {} has parent {}", i, nodes[i].parent);
@@ -187,8 +189,9 @@ std::string EncodeTokens(const GraphTokens& tokens) {
 std::optional<GraphTokens> DecodeTokens(std::string_view bytes) {
   Reader reader(bytes);
   GraphTokens tokens;
-  if (!ReadTokenList(reader, tokens.activating) || !ReadTokenList(reader, tokens.context))
+  if (!ReadTokenList(reader, tokens.activating) || !ReadTokenList(reader, tokens.context)) {
     return std::nullopt;
+  }
   if (reader.left() != 0) return std::nullopt;
   return tokens;
 }

@@ -58,12 +58,14 @@ TEST(GraphCodecTest, TakesFewBytes) {
 TEST(GraphCodecTest, RefusesEveryTruncation) {
   base::Rng rng(2, "cuts");
   const std::string bytes = EncodeTrie(RandomTrie(rng, 40));
-  for (size_t length = 0; length < bytes.size(); ++length)
+  for (size_t length = 0; length < bytes.size(); ++length) {
     EXPECT_FALSE(DecodeTrie(bytes.substr(0, length)));
+  }
   EXPECT_FALSE(DecodeTrie(bytes + '\0'));
   const std::string tokens = EncodeTokens({{1, 300, 70000}, {2, 3}});
-  for (size_t length = 0; length < tokens.size(); ++length)
+  for (size_t length = 0; length < tokens.size(); ++length) {
     EXPECT_FALSE(DecodeTokens(tokens.substr(0, length)));
+  }
   EXPECT_FALSE(DecodeTokens(tokens + '\0'));
 }
 
@@ -72,8 +74,9 @@ TEST(GraphCodecTest, SurvivesChangedBytes) {
   const std::string bytes = EncodeTrie(RandomTrie(rng, 40));
   for (int round = 0; round < 5000; ++round) {
     std::string damaged = bytes;
-    for (uint64_t i = 0; i <= rng.Below(3); ++i)
+    for (uint64_t i = 0; i <= rng.Below(3); ++i) {
       damaged[rng.Below(bytes.size())] = static_cast<char>(rng.Below(256));
+    }
     const auto nodes = DecodeTrie(damaged);
     EXPECT_TRUE(!nodes || !TrieFault(*nodes));
     DecodeTokens(damaged);

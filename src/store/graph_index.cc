@@ -43,9 +43,10 @@ std::vector<std::string> StrongestTexts(Connection& connection,
 
 GraphHit MakeHit(Connection& connection, UnitId unit) {
   const std::optional<GraphSummary> graph = ReadGraphSummary(connection, unit);
-  if (!graph)
+  if (!graph) {
     connection.FailDamaged(
         fmt::format("unit {} is in the search index and has no graph", ToString(unit)));
+  }
   GraphHit hit;
   hit.unit = unit;
   hit.f1 = F1At(graph->f1_order);
@@ -83,8 +84,9 @@ std::optional<std::vector<PostingUnion>> GroupsOf(Connection& connection, const 
     }
     return true;
   };
-  if (!add(query.activating, TokenRole::kActivating) || !add(query.context, TokenRole::kContext))
+  if (!add(query.activating, TokenRole::kActivating) || !add(query.context, TokenRole::kContext)) {
     return std::nullopt;
+  }
   return groups;
 }
 
@@ -112,7 +114,7 @@ std::vector<UnitId> SearchAll(Connection& connection, const GraphQuery& query) {
   Query row(connection,
             query.repeated
                 ? "SELECT layer, unit FROM graph_summary INDEXED BY graph_summary_by_repeated "
-                  "WHERE repeated_tokens > 0 AND (?1 IS NULL OR layer = ?1) AND f1_order <= ?2 "
+                  "WHERE repeated_share > 0 AND (?1 IS NULL OR layer = ?1) AND f1_order <= ?2 "
                   "ORDER BY repeated_share DESC, layer, unit LIMIT ?3"
                 : "SELECT layer, unit FROM graph_summary INDEXED BY graph_summary_by_f1 "
                   "WHERE (?1 IS NULL OR layer = ?1) AND f1_order <= ?2 "
@@ -132,10 +134,12 @@ std::vector<TokenId> GraphIndex::MatchingTokens(const std::string& text, bool ex
 }
 
 std::vector<GraphHit> GraphIndex::Search(const GraphQuery& query) const {
-  if (query.limit < 1)
+  if (query.limit < 1) {
     Fail(ErrorKind::kUsage, "the limit of a search is {}; expected at least 1", query.limit);
-  if (query.min_f1 && std::isnan(*query.min_f1))
+  }
+  if (query.min_f1 && std::isnan(*query.min_f1)) {
     Fail(ErrorKind::kUsage, "the smallest F1 of a search is not a number");
+  }
   Connection& connection = *store_.database_->connection;
   const Snapshot snapshot(connection);
   const bool by_tokens = !query.activating.empty() || !query.context.empty();

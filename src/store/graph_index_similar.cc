@@ -32,6 +32,7 @@ std::vector<TokenId> RarestFirst(Connection& connection, const std::vector<Token
   }
   std::sort(sized.begin(), sized.end());
   std::vector<TokenId> rarest_first;
+  rarest_first.reserve(sized.size());
   for (const auto& [size, token] : sized) rarest_first.push_back(token);
   return rarest_first;
 }
@@ -42,7 +43,8 @@ std::vector<TokenId> NeededTokens(Connection& connection, const std::vector<Toke
   if (measure == SetOverlap::kSubset) return tokens;  // the other set may be smaller: any of them
   std::vector<TokenId> needed = RarestFirst(connection, tokens, role);
   const int size = static_cast<int>(needed.size());
-  needed.resize(static_cast<size_t>(size - LeastShared(size, threshold) + 1));
+  const int needed_size = size - LeastShared(size, threshold) + 1;
+  needed.resize(static_cast<size_t>(needed_size));
   return needed;
 }
 
@@ -61,25 +63,29 @@ class Comparison {
         measure_(measure),
         threshold_(threshold) {}
 
-  // Judged by the sizes of the sets alone.
-  bool IsPossible(const Posting& other) const {
+  // Judged by the sizes of the sets and by how many of the tokens looked up the other graph has;
+  // `context` is null when the own graph has none.
+  bool IsPossible(const Posting& other, const PostingUnion& activating,
+                  const PostingUnion* context) const {
     return other.unit != unit_ &&
-           BestPossible(activating_, other.activating_tokens) >= threshold_ &&
-           BestPossible(context_, other.context_tokens) >= threshold_;
+           BestPossible(activating_, &activating, other.activating_tokens) >= threshold_ &&
+           BestPossible(context_, context, other.context_tokens) >= threshold_;
   }
 
   std::optional<SimilarPair> PairWith(const GraphSummary& other) const {
     const SimilarPair pair{unit_, other.unit, OverlapWith(activating_, other.tokens.activating),
                            OverlapWith(context_, other.tokens.context)};
-    if (pair.activating_overlap < threshold_ || pair.context_overlap < threshold_)
-      return std::nullopt;
+    if (std::min(pair.activating_overlap, pair.context_overlap) < threshold_) return std::nullopt;
     return pair;
   }
 
  private:
-  double BestPossible(const std::vector<TokenId>& own, int other_size) const {
+  double BestPossible(const std::vector<TokenId>& own, const PostingUnion* looked_up,
+                      int other_size) const {
     const int size = static_cast<int>(own.size());
-    return Overlap(measure_, std::min(size, other_size), size, other_size);
+    const int missing =
+        looked_up != nullptr ? looked_up->Tokens() - looked_up->TokensOfCurrent() : 0;
+    return Overlap(measure_, std::min(size - missing, other_size), size, other_size);
   }
   double OverlapWith(const std::vector<TokenId>& own, const std::vector<TokenId>& other) const {
     return Overlap(measure_, CountShared(own, Sorted(other)), static_cast<int>(own.size()),
@@ -100,8 +106,9 @@ std::vector<SimilarPair> GraphIndex::Similar(std::optional<UnitId> unit, SetOver
     Fail(ErrorKind::kUsage, "the overlap threshold is {}; expected more than 0 and at most 1",
          threshold);
   }
-  if (limit < 1)
+  if (limit < 1) {
     Fail(ErrorKind::kUsage, "the limit of similar pairs is {}; expected at least 1", limit);
+  }
   const Snapshot snapshot(*store_.database_->connection);
   return unit ? SimilarToUnit(*unit, measure, threshold, limit)
               : SimilarAmongAll(measure, threshold, limit);
@@ -111,9 +118,10 @@ std::vector<SimilarPair> GraphIndex::SimilarToUnit(UnitId unit, SetOverlap measu
                                                    double threshold, int limit) const {
   Connection& connection = *store_.database_->connection;
   const std::optional<GraphSummary> graph = ReadGraphSummary(connection, unit);
-  if (!graph)
+  if (!graph) {
     Fail(ErrorKind::kNotFound, "{}: unit {} has no graph", connection.path().string(),
          ToString(unit));
+  }
   if (graph->tokens.activating.empty()) return {};
 
   std::vector<PostingUnion> groups;
@@ -127,11 +135,15 @@ std::vector<SimilarPair> GraphIndex::SimilarToUnit(UnitId unit, SetOverlap measu
   const Comparison comparison(*graph, measure, threshold);
   Strongest<SimilarPair, decltype(&StrongerPair)> pairs(limit, &StrongerPair);
   Intersect(groups, [&](const Posting& candidate) {
-    if (!comparison.IsPossible(candidate)) return true;
+    if (!comparison.IsPossible(candidate, groups.front(),
+                               groups.size() > 1 ? &groups[1] : nullptr)) {
+      return true;
+    }
     const auto other = ReadGraphSummary(connection, candidate.unit);
-    if (!other)
+    if (!other) {
       connection.FailDamaged(
           fmt::format("the search index has no graph {}", ToString(candidate.unit)));
+    }
     if (const auto pair = comparison.PairWith(*other)) pairs.Add(*pair);
     return true;
   });

@@ -245,8 +245,9 @@ TEST_F(GraphIndexTest, AgreesWithBruteForce) {
   for (int round = 0; round < 300; ++round) {
     const std::vector<TokenId> activating = draw_tokens(3), context = draw_tokens(4);
     GraphQuery query;
-    for (const TokenId token : activating)
+    for (const TokenId token : activating) {
       query.activating.push_back(texts[static_cast<size_t>(token)]);
+    }
     for (const TokenId token : context) query.context.push_back(texts[static_cast<size_t>(token)]);
     if (rng.Below(3) == 0) query.layer = static_cast<int>(rng.Below(4));
     if (rng.Below(3) == 0) query.min_f1 = rng.Uniform();

@@ -33,7 +33,10 @@ struct Entry {
   Rank activating, context;
   uint32_t group;
   auto Key() const { return std::tie(activating, context); }
-  auto operator<=>(const Entry&) const = default;
+  bool operator<(const Entry& other) const {
+    return std::tie(activating, context, group) <
+           std::tie(other.activating, other.context, other.group);
+  }
 };
 
 struct GroupPair {
@@ -63,16 +66,19 @@ std::unordered_map<TokenId, Rank> RankByRarity(const std::vector<UnitTokens>& gr
     for (const TokenId token : graph.tokens.*role) ++counts[token];
   }
   std::vector<std::pair<Rank, TokenId>> rarest_first;
+  rarest_first.reserve(counts.size());
   for (const auto& [token, count] : counts) rarest_first.emplace_back(count, token);
   std::sort(rarest_first.begin(), rarest_first.end());
-  for (size_t i = 0; i < rarest_first.size(); ++i)
+  for (size_t i = 0; i < rarest_first.size(); ++i) {
     counts[rarest_first[i].second] = static_cast<Rank>(i);
+  }
   return counts;
 }
 
 std::vector<Rank> SortedRanks(const std::vector<TokenId>& tokens,
                               const std::unordered_map<TokenId, Rank>& ranks) {
   std::vector<Rank> sorted;
+  sorted.reserve(tokens.size());
   for (const TokenId token : tokens) sorted.push_back(ranks.at(token));
   std::sort(sorted.begin(), sorted.end());
   return sorted;
@@ -90,8 +96,9 @@ std::vector<Group> GroupEqual(const std::vector<UnitTokens>& graphs) {
                        {graph.unit}});
   }
   std::sort(singles.begin(), singles.end(), [](const Group& a, const Group& b) {
-    if (a.activating.size() != b.activating.size())
+    if (a.activating.size() != b.activating.size()) {
       return a.activating.size() < b.activating.size();
+    }
     if (a.context.size() != b.context.size()) return a.context.size() < b.context.size();
     return std::tie(a.activating, a.context, a.units) < std::tie(b.activating, b.context, b.units);
   });
@@ -205,8 +212,9 @@ class Join {
     for (auto x = filed.begin(); x != filed.end(); ++x) {
       for (auto y = x + 1; y != filed.end() && y->Key() == x->Key(); ++y) {
         // Groups are in ascending order of sizes: the rest is too large as well.
-        if (BestPossible(groups_[x->group].activating, groups_[y->group].activating) < threshold_)
+        if (BestPossible(groups_[x->group].activating, groups_[y->group].activating) < threshold_) {
           break;
+        }
         Compare(*x, y->group);
       }
     }

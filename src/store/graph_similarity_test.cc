@@ -49,8 +49,9 @@ std::vector<SimilarPair> BruteForce(const std::vector<UnitTokens>& graphs,
       const SimilarPair pair{a.unit, b.unit,
                              BruteOverlap(measure, a.tokens.activating, b.tokens.activating),
                              BruteOverlap(measure, a.tokens.context, b.tokens.context)};
-      if (pair.activating_overlap >= threshold && pair.context_overlap >= threshold)
+      if (pair.activating_overlap >= threshold && pair.context_overlap >= threshold) {
         pairs.push_back(pair);
+      }
     }
   }
   std::sort(pairs.begin(), pairs.end(), StrongerPair);
@@ -119,8 +120,9 @@ TEST(GraphSimilarityTest, AgreesWithBruteForceOnAllPairs) {
 
 TEST(GraphSimilarityTest, ManyEqualGraphsStayCheap) {
   std::vector<UnitTokens> graphs;
-  for (int i = 0; i < 20'000; ++i)
+  for (int i = 0; i < 20'000; ++i) {
     graphs.push_back({{0, i}, {{1}, {}}});  // 200 million equal pairs
+  }
   for (const SetOverlap measure : {SetOverlap::kOverlap, SetOverlap::kSubset}) {
     EXPECT_THAT(JoinSimilar(graphs, measure, 0.9, 3),
                 ElementsAre(SimilarPair{{0, 0}, {0, 1}, 1, 1}, SimilarPair{{0, 0}, {0, 2}, 1, 1},
@@ -135,8 +137,9 @@ class SimilarTest : public testing::Test {
       for (const UnitTokens& graph : graphs) {
         store_.Put(MakeGraph(graph.unit, graph.tokens.activating, graph.tokens.context));
         // MakeGraph hangs the context below each activating token: none without one.
-        if (graph.unit.index % 2 == 0)
+        if (graph.unit.index % 2 == 0) {
           store_.Put(MakeScore(graph.unit, graph.unit.index % 11 / 11.0));
+        }
       }
     });
   }

@@ -20,8 +20,9 @@ CodePoint DecodeAt(std::string_view text, size_t at) {
   const auto continues = [&](size_t i) { return at + i < text.size() && (byte(i) & 0xC0) == 0x80; };
   const uint32_t lead = byte(0);
   if (lead < 0x80) return {lead, 1};
-  if (lead >= 0xC2 && lead < 0xE0 && continues(1))
+  if (lead >= 0xC2 && lead < 0xE0 && continues(1)) {
     return {(lead & 0x1F) << 6 | (byte(1) & 0x3Fu), 2};
+  }
   if ((lead & 0xF0) == 0xE0 && continues(1) && continues(2)) {
     const uint32_t value = (lead & 0x0F) << 12 | (byte(1) & 0x3Fu) << 6 | (byte(2) & 0x3Fu);
     if (value >= 0x800) return {value, 3};  // else an overlong form

@@ -58,9 +58,18 @@ void PostingUnion::FindCurrent() {
   current_ = nullptr;
   for (const PostingList& list : lists_) {
     const Posting* candidate = list.current();
-    if (candidate != nullptr && (current_ == nullptr || candidate->Before(*current_)))
+    if (candidate != nullptr && (current_ == nullptr || candidate->Before(*current_))) {
       current_ = candidate;
+    }
   }
+}
+
+int PostingUnion::TokensOfCurrent() const {
+  int count = 0;
+  for (const PostingList& list : lists_) {
+    if (list.current() != nullptr && list.current()->SamePlace(*current_)) ++count;
+  }
+  return count;
 }
 
 void PostingUnion::Next() {

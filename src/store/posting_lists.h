@@ -57,6 +57,8 @@ class PostingUnion {
   PostingUnion(Connection& connection, const std::vector<TokenId>& tokens, TokenRole role);
 
   const Posting* current() const { return current_; }
+  int Tokens() const { return static_cast<int>(lists_.size()); }
+  int TokensOfCurrent() const;  // how many of the tokens the current graph has
   void Next();
   void SeekTo(const Posting& place);
 
@@ -68,7 +70,7 @@ class PostingUnion {
 };
 
 // Calls visit for each graph that is in all of `groups`, best first, until it returns false.
-// `groups` is not empty.
+// `groups` is not empty; during a visit, all of them are at that graph.
 void Intersect(std::vector<PostingUnion>& groups, const std::function<bool(const Posting&)>& visit);
 
 }  // namespace assay::store

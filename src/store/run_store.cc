@@ -124,8 +124,9 @@ RunStore RunStore::Open(const fs::path& folder, Mode mode) {
     database->lock = std::make_unique<WriterLock>(path.parent_path());
     database->connection = OpenForWriting(path);
   } else {
-    if (!fs::exists(path, code))
+    if (!fs::exists(path, code)) {
       Fail(ErrorKind::kNotFound, "{}: no run here ({} is missing)", folder.string(), kFileName);
+    }
     database->connection = OpenForReading(path);
   }
   return RunStore(std::move(database));

@@ -170,8 +170,9 @@ TEST_F(DamageTest, PagesOfGarbageAreErrorsOrUnused) {
   for (size_t page = 0; page < pages; ++page) {
     SCOPED_TRACE(page);
     std::string damaged = intact_;
-    for (size_t i = 0; i < kPage; ++i)
+    for (size_t i = 0; i < kPage; ++i) {
       damaged[page * kPage + i] = static_cast<char>(rng.Below(256));
+    }
     base::WriteFile(file_, damaged);
     failures += Fails(folder_.path());
     Overwrite(folder_.path());
@@ -187,8 +188,9 @@ TEST_F(DamageTest, ChangedBytesAreErrorsOrHarmless) {
     const uint64_t changes = 1 + rng.Below(20);
     // Every other round in the first pages, where the schema is.
     const size_t range = round % 2 == 0 ? intact_.size() : 3 * 8192;
-    for (uint64_t i = 0; i < changes; ++i)
+    for (uint64_t i = 0; i < changes; ++i) {
       damaged[rng.Below(range)] = static_cast<char>(rng.Below(256));
+    }
     base::WriteFile(file_, damaged);
     try {
       ReadEverything(folder_.path());

@@ -18,8 +18,9 @@ void RunStore::Put(const Sequence& row) {
 Sequence RunStore::GetSequence(int64_t id) const {
   Query row(*database_->connection,
             "SELECT source, document, begin, tokens FROM sequences WHERE id = ?", id);
-  if (!row.Next())
+  if (!row.Next()) {
     Fail(ErrorKind::kNotFound, "{}: no sequence {}", database_->connection->path().string(), id);
+  }
   return {id, row.String(0), row.Int64(1), row.Int64(2), row.Vector<TokenId>(3)};
 }
 
@@ -149,8 +150,9 @@ std::vector<Prompt> RunStore::GetPrompts(UnitId unit) const {
     prompt.example = row.Int(0);
     prompt.ordinal = row.Int(1);
     prompt.kept = row.Int64(2) != 0;
-    if (!row.IsNull(3))
+    if (!row.IsNull(3)) {
       prompt.substitution = {row.Int(3), row.String(4), row.String(5), row.Real(6)};
+    }
     prompt.ratio = row.Float(7);
     prompt.tokens = row.Vector<TokenId>(8);
     prompt.activations = row.Vector<float>(9);

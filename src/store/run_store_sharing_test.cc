@@ -163,8 +163,9 @@ TEST(RunStoreSharingTest, AFullDiskIsAnErrorThatNamesTheFile) {
     LimitFileSize();
     const base::Error error = ErrorOf([&] {
       store.Transaction([&] {
-        for (int i = 0; i < 2000; ++i)
+        for (int i = 0; i < 2000; ++i) {
           store.Put(Sequence{i, "text", 0, 0, std::vector<TokenId>(25'000, i)});
+        }
       });
     });
     EXPECT_EQ(error.kind(), ErrorKind::kIo);
@@ -238,8 +239,9 @@ class ReadOnlyFolderTest : public testing::Test {
   ~ReadOnlyFolderTest() override { fs::permissions(run_, fs::perms(0755)); }
 
   void MakeReadOnly() {
-    for (const auto& entry : fs::directory_iterator(run_))
+    for (const auto& entry : fs::directory_iterator(run_)) {
       fs::permissions(entry.path(), fs::perms(0444));
+    }
     fs::permissions(run_, fs::perms(0555));
   }
 

@@ -67,7 +67,7 @@ CREATE TABLE graph_summary (
   PRIMARY KEY (layer, unit)) STRICT, WITHOUT ROWID;
 CREATE INDEX graph_summary_by_f1 ON graph_summary (f1_order);
 CREATE INDEX graph_summary_by_repeated ON graph_summary (repeated_share DESC, layer, unit, f1_order)
-  WHERE repeated_tokens > 0;
+  WHERE repeated_share > 0;
 
 -- Which graphs have a token in a role (0 activating, 1 context), best first. All lists are in one order, so lists are
 -- intersected by walking them together and the first rows found are the answer. The counts are those of the graph.
