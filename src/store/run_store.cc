@@ -67,7 +67,8 @@ void CheckWholePages(Connection& connection) {
 }
 
 std::unique_ptr<Connection> OpenForWriting(const fs::path& path) {
-  if (!fs::exists(path)) CreateDatabase(path);
+  std::error_code ignored;  // a file that cannot be looked at cannot be opened either
+  if (!fs::exists(path, ignored)) CreateDatabase(path);
   auto connection = std::make_unique<Connection>(path, Connection::Access::kWrite);
   // Before anything is changed: the file may belong to another program.
   const int version = CheckedVersion(*connection, Migrations());
@@ -124,7 +125,9 @@ RunStore RunStore::Open(const fs::path& folder, Mode mode) {
     database->lock = std::make_unique<WriterLock>(path.parent_path());
     database->connection = OpenForWriting(path);
   } else {
-    if (!fs::exists(path, code)) {
+    const bool exists = fs::exists(path, code);
+    if (code) Fail(ErrorKind::kIo, "{}: cannot be opened: {}", path.string(), code.message());
+    if (!exists) {
       Fail(ErrorKind::kNotFound, "{}: no run here ({} is missing)", folder.string(), kFileName);
     }
     database->connection = OpenForReading(path);

@@ -30,9 +30,10 @@ class RunStore {
   RunStore& operator=(RunStore&&) noexcept;
   ~RunStore();
 
-  // Runs `work` in one transaction: all of it is on disk afterwards, or nothing if it throws. Not
-  // within another. Far faster than single Puts; a transaction that grows past some 100 MB slows
-  // down.
+  // Runs `work` in one transaction: all of it is in the run afterwards, or nothing if it throws.
+  // Not within another. Far faster than single Puts; a transaction that grows past some 100 MB
+  // slows down. (A power failure, unlike a killed process, can lose the last transactions, whole
+  // ones.)
   void Transaction(const std::function<void()>& work);
 
   // A hash over all rows, equal for runs with equal content whatever the order and number of the

@@ -129,21 +129,22 @@ void RunStore::Put(const Prompt& row) {
   database_->ForWriting().Run(
       "INSERT OR REPLACE INTO prompts (layer, unit, example, ordinal, kept, substituted_position, "
       "original, "
-      "substitute, probability, ratio, tokens, activations, targets, importances) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "substitute, probability, ratio, tokens, activations, targets, importances, pivot) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       row.unit.layer, row.unit.index, row.example, row.ordinal, row.kept, position, original,
       substitute, probability, row.ratio, AsBlob(row.tokens), AsBlob(row.activations),
-      AsBlob(row.targets), AsBlob(row.importances));
+      AsBlob(row.targets), AsBlob(row.importances), row.pivot);
 }
 
 std::vector<Prompt> RunStore::GetPrompts(UnitId unit) const {
   std::vector<Prompt> prompts;
-  Query row(*database_->connection,
-            "SELECT example, ordinal, kept, substituted_position, original, substitute, "
-            "probability, ratio, tokens, "
-            "activations, targets, importances FROM prompts WHERE layer = ? AND unit = ? ORDER BY "
-            "example, ordinal",
-            unit.layer, unit.index);
+  Query row(
+      *database_->connection,
+      "SELECT example, ordinal, kept, substituted_position, original, substitute, "
+      "probability, ratio, tokens, "
+      "activations, targets, importances, pivot FROM prompts WHERE layer = ? AND unit = ? ORDER BY "
+      "example, ordinal",
+      unit.layer, unit.index);
   while (row.Next()) {
     Prompt& prompt = prompts.emplace_back();
     prompt.unit = unit;
@@ -158,6 +159,7 @@ std::vector<Prompt> RunStore::GetPrompts(UnitId unit) const {
     prompt.activations = row.Vector<float>(9);
     prompt.targets = row.Vector<int>(10);
     prompt.importances = row.Vector<float>(11);
+    prompt.pivot = row.Int(12);
     // Readers index one by the other.
     if (prompt.importances.size() != prompt.targets.size() * prompt.tokens.size()) {
       row.FailColumn(11, "does not fit the other columns");

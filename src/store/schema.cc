@@ -44,6 +44,7 @@ CREATE TABLE prompts (
   layer INTEGER NOT NULL, unit INTEGER NOT NULL, example INTEGER NOT NULL, ordinal INTEGER NOT NULL,
   kept INTEGER NOT NULL, substituted_position INTEGER, original BLOB, substitute BLOB, probability REAL,
   ratio REAL, tokens BLOB NOT NULL, activations BLOB NOT NULL, targets BLOB NOT NULL, importances BLOB NOT NULL,
+  pivot INTEGER NOT NULL,
   PRIMARY KEY (layer, unit, example, ordinal)) STRICT, WITHOUT ROWID;
 
 CREATE TABLE graphs (
