@@ -1,11 +1,8 @@
 #include "tokenizer/aligned_text.h"
 
-namespace assay::tokenizer {
+#include "base/error.h"
 
-AlignedText::AlignedText(std::string_view text, uint32_t offset) : text_(text) {
-  origins_.resize(text.size());
-  for (uint32_t i = 0; i < text.size(); ++i) origins_[i] = {offset + i, offset + i + 1};
-}
+namespace assay::tokenizer {
 
 void AlignedText::Reserve(size_t bytes) {
   text_.reserve(bytes);
@@ -13,14 +10,20 @@ void AlignedText::Reserve(size_t bytes) {
 }
 
 void AlignedText::Append(std::string_view bytes, Range origin) {
+  ASSAY_CHECK(!unchanged_);
   text_ += bytes;
   origins_.insert(origins_.end(), bytes.size(), origin);
 }
 
 void AlignedText::AppendPart(const AlignedText& other, Range range) {
+  ASSAY_CHECK(!unchanged_);
   text_.append(other.text_, range.begin, range.end - range.begin);
-  origins_.insert(origins_.end(), other.origins_.begin() + range.begin,
-                  other.origins_.begin() + range.end);
+  if (!other.unchanged_) {
+    origins_.insert(origins_.end(), other.origins_.begin() + range.begin,
+                    other.origins_.begin() + range.end);
+    return;
+  }
+  for (uint32_t i = range.begin; i < range.end; ++i) origins_.push_back(other.Origin({i, i + 1}));
 }
 
 }  // namespace assay::tokenizer

@@ -15,8 +15,10 @@ namespace assay::tokenizer {
 class AlignedText {
  public:
   AlignedText() = default;
-  // `text` itself, found at `offset` in the original.
-  AlignedText(std::string_view text, uint32_t offset);
+  // `text` itself, found at `offset` in the original. Append to a default-made text instead of to
+  // such a one.
+  AlignedText(std::string_view text, uint32_t offset)
+      : text_(text), unchanged_(true), offset_(offset) {}
 
   const std::string& text() const { return text_; }
   size_t size() const { return text_.size(); }
@@ -24,6 +26,7 @@ class AlignedText {
   // The original bytes that bytes [range.begin, range.end) stand for. Requires a range that is not
   // empty.
   Range Origin(Range range) const {
+    if (unchanged_) return {offset_ + range.begin, offset_ + range.end};
     return {origins_[range.begin].begin, origins_[range.end - 1].end};
   }
 
@@ -39,6 +42,8 @@ class AlignedText {
 
  private:
   std::string text_;
+  bool unchanged_ = false;  // then there are no origins: byte i stands for byte offset_ + i
+  uint32_t offset_ = 0;
   std::vector<Range> origins_;  // one for each byte of text_; begins and ends never decrease
 };
 

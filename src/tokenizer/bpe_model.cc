@@ -7,6 +7,7 @@
 #include <queue>
 
 #include "base/error.h"
+#include "tokenizer/byte_level.h"
 #include "tokenizer/utf8.h"
 
 namespace assay::tokenizer {
@@ -55,9 +56,21 @@ BpeModel::BpeModel(Vocabulary vocabulary, const MergePairs& merges, BpeOptions o
       characters_[CodePointAt(token, 0)] = id;
     }
   }
+  alias_tokens_ = FindAliasTokens();
   if (options_.byte_fallback) {
     for (int b = 0; b < 256; ++b) byte_tokens_[b] = vocabulary_.Find(fmt::format("<0x{:02X}>", b));
   }
+}
+
+std::optional<std::array<TokenId, 256>> BpeModel::FindAliasTokens() const {
+  if (has_affixes_) return std::nullopt;
+  std::array<TokenId, 256> tokens{};
+  for (int b = 0; b < 256; ++b) {
+    const auto id = vocabulary_.Find(ByteAlias(static_cast<unsigned char>(b)));
+    if (!id) return std::nullopt;
+    tokens[b] = *id;
+  }
+  return tokens;
 }
 
 void BpeModel::Tokenize(std::string_view word, std::vector<ModelToken>& out) const {
@@ -69,6 +82,19 @@ void BpeModel::Tokenize(std::string_view word, std::vector<ModelToken>& out) con
   }
   const size_t first = out.size();
   AppendCharacters(word, out);
+  Merge(out, first);
+}
+
+void BpeModel::TokenizeAliases(std::string_view bytes, std::vector<ModelToken>& out) const {
+  if (!alias_tokens_ || options_.ignore_merges) return SubwordModel::TokenizeAliases(bytes, out);
+  const size_t first = out.size();
+  for (uint32_t i = 0; i < bytes.size(); ++i) {
+    out.push_back({(*alias_tokens_)[static_cast<unsigned char>(bytes[i])], {i, i + 1}});
+  }
+  Merge(out, first);
+}
+
+void BpeModel::Merge(std::vector<ModelToken>& out, size_t first) const {
   if (out.size() - first <= kMaxScannedSymbols) {
     MergeByScanning(out, first);
   } else {
@@ -136,12 +162,12 @@ bool BpeModel::AppendBytes(std::string_view word, Range range, std::vector<Model
 }
 
 void BpeModel::MergeByScanning(std::vector<ModelToken>& out, size_t first) const {
-  std::array<Merge, kMaxScannedSymbols> next;  // next[i]: the merge of symbols i and i + 1
+  std::array<MergeRule, kMaxScannedSymbols> next;  // next[i]: the merge of symbols i and i + 1
   ModelToken* symbols = out.data() + first;
   size_t count = out.size() - first;
   const auto look_up = [&](size_t i) {
-    const Merge* merge = FindMerge(symbols[i].id, symbols[i + 1].id);
-    next[i] = merge == nullptr ? Merge{kNoMerge, 0} : *merge;
+    const MergeRule* merge = FindMerge(symbols[i].id, symbols[i + 1].id);
+    next[i] = merge == nullptr ? MergeRule{kNoMerge, 0} : *merge;
   };
   for (size_t i = 0; i + 1 < count; ++i) look_up(i);
   while (count > 1) {
@@ -185,7 +211,7 @@ void BpeModel::MergeByHeap(std::vector<ModelToken>& out, size_t first) const {
     if (left == kNone || links[left].next == kNone) return;
     const TokenId a = symbols[left].id;
     const TokenId b = symbols[links[left].next].id;
-    if (const Merge* merge = FindMerge(a, b)) heap.push({merge->rank, left, a, b, merge->id});
+    if (const MergeRule* merge = FindMerge(a, b)) heap.push({merge->rank, left, a, b, merge->id});
   };
   for (int64_t i = 0; i < count; ++i) links[i] = {i - 1, i + 1 < count ? i + 1 : kNone, true};
   for (int64_t i = 0; i < count; ++i) consider(i);

@@ -37,31 +37,37 @@ class BpeModel : public SubwordModel {
   // Characters that neither the vocabulary nor bytes nor an unknown token can express give no
   // token, as in Hugging Face tokenizers.
   void Tokenize(std::string_view word, std::vector<ModelToken>& out) const override;
+  void TokenizeAliases(std::string_view bytes, std::vector<ModelToken>& out) const override;
   const Vocabulary& vocabulary() const override { return vocabulary_; }
 
  private:
-  struct Merge {
+  struct MergeRule {
     uint32_t rank = 0;
     TokenId id = 0;
   };
-  const Merge* FindMerge(TokenId left, TokenId right) const {
+  const MergeRule* FindMerge(TokenId left, TokenId right) const {
     return merges_.Find(static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right));
   }
+  std::optional<std::array<TokenId, 256>> FindAliasTokens() const;
   // The tokens of single characters, before any merge.
   void AppendCharacters(std::string_view word, std::vector<ModelToken>& out) const;
   std::optional<TokenId> FindCharacter(std::string_view word, Range range) const;
   std::string WithAffixes(std::string_view word, Range range) const;
   TokenId UnknownToken() const;
   bool AppendBytes(std::string_view word, Range range, std::vector<ModelToken>& out) const;
+  void Merge(std::vector<ModelToken>& out, size_t first) const;
   // Both merge out[first..] in place and agree; the first is quicker for short words.
   void MergeByScanning(std::vector<ModelToken>& out, size_t first) const;
   void MergeByHeap(std::vector<ModelToken>& out, size_t first) const;
 
   Vocabulary vocabulary_;
   BpeOptions options_;
-  IntegerMap<Merge> merges_;  // key: left id << 32 | right id
+  IntegerMap<MergeRule> merges_;  // key: left id << 32 | right id
   std::string where_;
   bool has_affixes_;
+  // The tokens of the bytes' aliases; nothing when one is missing, so that the slow way has to be
+  // taken.
+  std::optional<std::array<TokenId, 256>> alias_tokens_;
   IntegerMap<TokenId> characters_;                         // tokens of one code point
   std::array<std::optional<TokenId>, 256> byte_tokens_{};  // "<0x00>"..., with byte_fallback
 

@@ -142,8 +142,13 @@ class PipelineTokenizer : public Tokenizer {
     std::vector<ModelToken> tokens;
     for (const Range word : words.ranges) {
       tokens.clear();
-      p_.model->Tokenize(
-          std::string_view(words.text.text()).substr(word.begin, word.end - word.begin), tokens);
+      const auto text_of_word =
+          std::string_view(words.text.text()).substr(word.begin, word.end - word.begin);
+      if (words.as_aliases) {
+        p_.model->TokenizeAliases(text_of_word, tokens);
+      } else {
+        p_.model->Tokenize(text_of_word, tokens);
+      }
       for (const ModelToken& token : tokens) {
         Append(token.id,
                words.text.Origin({word.begin + token.range.begin, word.begin + token.range.end}),

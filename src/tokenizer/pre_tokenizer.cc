@@ -40,18 +40,6 @@ class SplitAtPattern : public PreTokenizer {
   bool invert_;
 };
 
-class SequenceOfPreTokenizers : public PreTokenizer {
- public:
-  explicit SequenceOfPreTokenizers(std::vector<std::unique_ptr<PreTokenizer>> steps)
-      : steps_(std::move(steps)) {}
-  void Split(Words& words) const override {
-    for (const auto& step : steps_) step->Split(words);
-  }
-
- private:
-  std::vector<std::unique_ptr<PreTokenizer>> steps_;
-};
-
 // Rewrites each word with `rewrite(AlignedText& out, Range word)`; the words stay the same ones.
 template <typename Rewrite>
 void RewriteWords(Words& words, Rewrite rewrite) {
@@ -66,6 +54,30 @@ void RewriteWords(Words& words, Rewrite rewrite) {
   words = std::move(out);
 }
 
+void WriteAliases(Words& words) {
+  RewriteWords(words, [&](AlignedText& out, Range word) {
+    for (uint32_t i = word.begin; i < word.end; ++i) {
+      out.Append(ByteAlias(static_cast<unsigned char>(words.text.text()[i])),
+                 words.text.Origin({i, i + 1}));
+    }
+  });
+}
+
+class SequenceOfPreTokenizers : public PreTokenizer {
+ public:
+  explicit SequenceOfPreTokenizers(std::vector<std::unique_ptr<PreTokenizer>> steps)
+      : steps_(std::move(steps)) {}
+  void Split(Words& words) const override {
+    for (const auto& step : steps_) {
+      if (words.as_aliases) WriteAliases(words);
+      step->Split(words);
+    }
+  }
+
+ private:
+  std::vector<std::unique_ptr<PreTokenizer>> steps_;
+};
+
 class ByteLevel : public PreTokenizer {
  public:
   explicit ByteLevel(const ByteLevelOptions& options) : options_(options) {
@@ -79,12 +91,7 @@ class ByteLevel : public PreTokenizer {
   void Split(Words& words) const override {
     if (options_.add_prefix_space) AddPrefixSpace(words);
     if (cut_) cut_->Split(words);
-    RewriteWords(words, [&](AlignedText& out, Range word) {
-      for (uint32_t i = word.begin; i < word.end; ++i) {
-        out.Append(ByteAlias(static_cast<unsigned char>(words.text.text()[i])),
-                   words.text.Origin({i, i + 1}));
-      }
-    });
+    words.as_aliases = true;
   }
 
  private:

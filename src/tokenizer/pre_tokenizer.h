@@ -13,7 +13,11 @@ namespace assay::tokenizer {
 
 struct Words {
   AlignedText text;
-  std::vector<Range> ranges;  // in text, in order, none empty
+  std::vector<Range>
+      ranges;  // in text, in order, none empty; they may cut characters when as_aliases is set
+  // The bytes of the text are meant as their aliases (byte_level.h): ByteLevel leaves writing them
+  // out to those who need them, which the models do not.
+  bool as_aliases = false;
 };
 
 class PreTokenizer {
@@ -31,7 +35,7 @@ struct ByteLevelOptions {
   bool add_prefix_space = true;
   bool use_regex = true;  // cut with GPT-2's pattern first
 };
-// Writes every byte as its alias (byte_level.h).
+// Sets Words::as_aliases.
 std::unique_ptr<PreTokenizer> MakeByteLevel(const ByteLevelOptions& options);
 
 // BERT's basic tokenisation: cut at white space, punctuation marks are words of their own.

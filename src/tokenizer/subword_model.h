@@ -23,6 +23,9 @@ class SubwordModel {
   virtual ~SubwordModel() = default;
   // Appends the tokens of `word` (UTF-8, not empty) to `out`.
   virtual void Tokenize(std::string_view word, std::vector<ModelToken>& out) const = 0;
+  // The same for a word of any bytes, each of which is meant as its alias (byte_level.h); the
+  // ranges are bytes.
+  virtual void TokenizeAliases(std::string_view bytes, std::vector<ModelToken>& out) const;
   virtual const Vocabulary& vocabulary() const = 0;
 };
 
