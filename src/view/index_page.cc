@@ -120,8 +120,10 @@ std::string ScoresByLayer(const IndexPage& page) {
     out += "</tbody></table></div><br>\n";
   }
   return out +
-         "<p class=\"quiet\">Means over the neurons of a layer of each neuron's own figures; the "
-         "best F1 of a row is bold.</p>\n";
+         "<p class=\"quiet\">Means over the neurons of a layer of each neuron's own figures. Where "
+         "a "
+         "method predicts nothing its precision is left out and its F1 is 0. The best F1 of a row "
+         "is bold.</p>\n";
 }
 
 std::string TrajectoriesByLayer(const std::vector<LayerTrajectory>& trajectories) {

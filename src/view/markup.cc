@@ -85,7 +85,7 @@ std::string FormatCoordinate(double value) {
 std::string FormatCount(int64_t count) {
   std::string digits = fmt::format("{}", count);
   const size_t first = digits.front() == '-' ? 1 : 0;
-  for (size_t at = digits.size(); at > first + 3;) digits.insert(at -= 3, ",");
+  for (size_t at = digits.size(); at > first + 3;) digits.insert(at -= 3, 1, ',');
   return digits;
 }
 
