@@ -156,7 +156,7 @@ void TimeSearches(const GraphIndex& index, int graphs, const ZipfTokens& tokens)
         .Search({.activating = {word(tokens.Draw(rng))}, .context = {word(tokens.Draw(rng))}})
         .size();
   });
-  Time("two tokens, never together", 20,
+  Time("three common tokens, absent layer", 20,
        search({.activating = {word(0), word(2), word(4)}, .layer = 99}));
   Time("repeated", 100, search({.repeated = true}));
   Time("repeated, commonest token", 50, search({.context = {word(0)}, .repeated = true}));
