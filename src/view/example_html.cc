@@ -32,8 +32,10 @@ std::string TokenHtml(const ShadedText& text, size_t at, const std::string& show
     value += fmt::format(" · importance {}", FormatNumber(importance, 2));
   }
   if (static_cast<int>(at) == text.pivot) classes += " pivot";
-  return fmt::format("<span class=\"{}\" data-v=\"{}\">{}</span>", classes, value,
-                     EscapeMarkup(shown));
+  // The space before a word stays unshaded, so that a line can break there cleanly.
+  const bool spaced = shown.size() > 1 && shown[0] == ' ' && shown[1] != ' ';
+  return fmt::format("{}<span class=\"{}\" data-v=\"{}\">{}</span>", spaced ? " " : "", classes,
+                     value, EscapeMarkup(std::string_view(shown).substr(spaced ? 1 : 0)));
 }
 
 // Tokens from..to that are too far from the pivot, behind a button.

@@ -49,13 +49,16 @@ class MessageCatcher {
   agusererrf old_function_;
 };
 
-struct ContextFree {
-  void operator()(GVC_t* context) const { gvFreeContext(context); }
-};
+// One for the process, never freed: freeing it loses 4 KB of Graphviz' own for each context ever
+// made, and a server draws without end. Used with the mutex held.
+GVC_t* SharedContext() {
+  static GVC_t* const context = gvContext();
+  return context;
+}
+
 struct GraphClose {
   void operator()(Agraph_t* graph) const { agclose(graph); }
 };
-using Context = std::unique_ptr<GVC_t, ContextFree>;
 using GraphHandle = std::unique_ptr<Agraph_t, GraphClose>;
 
 // One point of Graphviz is one pixel of ours; its sizes are in inches of 72 points.
@@ -108,7 +111,7 @@ Layout PlaceGraph(const std::vector<LayoutNode>& nodes, const std::vector<Layout
   if (nodes.empty()) return {};
   const std::lock_guard lock(GraphvizMutex());
   const MessageCatcher messages;
-  const Context context(gvContext());
+  GVC_t* const context = SharedContext();
   const GraphHandle graph(agopen(Text("g"), Agstrictdirected, nullptr));
   SetDefaults(graph.get());
   const std::vector<Agnode_t*> handles = AddNodes(graph.get(), nodes);
@@ -117,7 +120,7 @@ Layout PlaceGraph(const std::vector<LayoutNode>& nodes, const std::vector<Layout
     edge_handles.push_back(
         agedge(graph.get(), handles.at(edge.from), handles.at(edge.to), nullptr, 1));
   }
-  if (gvLayout(context.get(), graph.get(), "dot") != 0) {
+  if (gvLayout(context, graph.get(), "dot") != 0) {
     base::Fail(base::ErrorKind::kInternal, "graphviz cannot lay out a graph of {} nodes: {}",
                nodes.size(), messages.message().empty() ? "no reason given" : messages.message());
   }
@@ -125,7 +128,7 @@ Layout PlaceGraph(const std::vector<LayoutNode>& nodes, const std::vector<Layout
     GVC_t* context;
     Agraph_t* graph;
     ~LayoutGuard() { gvFreeLayout(context, graph); }
-  } guard{context.get(), graph.get()};
+  } guard{context, graph.get()};
 
   const boxf bounds = GD_bb(graph.get());
   Layout out{bounds.UR.x, bounds.UR.y, {}, {}};

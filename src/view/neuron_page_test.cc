@@ -88,7 +88,7 @@ TEST(NeuronPageTest, IsWellFormedAndHoldsEveryPart) {
       HasSubstr(
           "<b>·in</b></td><td class=\"n\">0.01</td><td class=\"n\">0.20</td><td>rejected</td>"));
   EXPECT_THAT(html, HasSubstr("<span class=\"t act-10 imp-10 pivot\" data-v=\"activation 2.000 · "
-                              "importance 1.00\"> Paris</span>"));
+                              "importance 1.00\">Paris</span>"));
   EXPECT_THAT(html, HasSubstr("data-v=\"left out\">&lt;bos&gt;</span>"));
   EXPECT_THAT(html, HasSubstr("Quantile bin 3"));
   EXPECT_THAT(html, HasSubstr("default-src 'none'"));

@@ -33,11 +33,11 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px}
 caption{text-align:left;font-weight:600;padding-bottom:4px;color:var(--ink);font-size:14px}
 th{font-weight:400;text-align:left}
 thead th{color:var(--quiet);font-size:12.5px}
-td,th{padding:3px 10px 3px 0;border-bottom:1px solid var(--line);white-space:nowrap}
+td,th{padding:3px 9px 3px 0;border-bottom:1px solid var(--line);white-space:nowrap}
 .scores td,.scores thead th,.n{text-align:right}
 .scores thead th:first-child{text-align:left}
-td.bar{position:relative;min-width:84px}
-td.bar>i{position:absolute;left:0;top:3px;bottom:3px;background:var(--bar);border-radius:2px;max-width:calc(100% - 10px)}
+td.bar{position:relative;min-width:112px}
+td.bar>i{position:absolute;left:0;top:3px;bottom:3px;background:var(--bar);border-radius:2px;width:calc((100% - 50px)*var(--share))}
 td.bar>b,td.bar>span{position:relative;padding-right:4px}
 .toolbar{position:sticky;top:0;z-index:5;display:flex;flex-wrap:wrap;gap:6px 18px;align-items:center;background:var(--ground);border-bottom:1px solid var(--line);padding:8px 0;margin-top:34px}
 .toolbar h2{margin:0 auto 0 0}

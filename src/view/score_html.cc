@@ -45,11 +45,11 @@ std::string Cell(std::optional<double> value, std::string_view tag) {
 
 std::string Row(const Score& score, double best_f1) {
   const bool best = score.f1 && *score.f1 == best_f1 && best_f1 > 0;
-  const double bar = score.f1.value_or(0) * 100;
+  const double bar = score.f1.value_or(0);
   return fmt::format(
       "<tr title=\"{} true positives, {} false positives, {} false negatives\"><th "
       "scope=\"row\">{}</th>{}{}"
-      "<td class=\"bar\"><i style=\"width:{:.0f}%\"></i><{}>{}</{}></td>{}</tr>\n",
+      "<td class=\"bar\"><i style=\"--share:{:.2f}\"></i><{}>{}</{}></td>{}</tr>\n",
       score.true_positives, score.false_positives, score.false_negatives,
       EscapeMarkup(MethodTitle(score.method)), Cell(score.precision, "span"),
       Cell(score.recall, "span"), bar, best ? "b" : "span", FormatNumber(score.f1, 2),

@@ -22,8 +22,8 @@ constexpr std::string_view kFill[3][2][kScaleSteps] = {
       "#4e97e3", "#64a9f1", "#79bbff"}},
     {{"#440154", "#472965", "#444577", "#385f88", "#31788c", "#329087", "#34a780", "#55bc75",
       "#95cc68", "#cbda52", "#fde725"},
-     {"#440154", "#472965", "#444577", "#385f88", "#31788c", "#329087", "#34a780", "#55bc75",
-      "#95cc68", "#cbda52", "#fde725"}}};
+     {"#7a4fb0", "#7161b6", "#6471bd", "#5281c3", "#4792ba", "#43a4a9", "#40b495", "#5cc481",
+      "#9ad071", "#cddc57", "#fde725"}}};
 constexpr std::string_view kPrefix[] = {"act", "imp", "q"};
 
 double Linear(std::string_view hex) {

@@ -155,7 +155,12 @@ class Picture {
   std::string Write() {
     AddTitle();
     AddConnected();
-    AddLoose();
+    AddLoose(alone_,
+             fmt::format("{} on {}, whatever stands before", connected_.empty() ? "fires" : "and",
+                         alone_.size() == 1 ? "this" : "these"));
+    AddLoose(cut_, fmt::format("{} on {}, after context that is not shown",
+                               connected_.empty() && alone_.empty() ? "fires" : "and",
+                               cut_.size() == 1 ? "this" : "these"));
     AddNotes();
     if (options_.legend && !graph_.nodes.empty()) AddLegend();
     return Wrap();
@@ -163,7 +168,7 @@ class Picture {
 
  private:
   // Nodes with an edge are placed by Graphviz; the others are loose: activating tokens that need no
-  // context.
+  // context, or whose context the limit cut off.
   void Connect() {
     std::vector<int> position(graph_.nodes.size(), -1);
     std::vector<LayoutNode> nodes;
@@ -171,7 +176,7 @@ class Picture {
     for (const DrawnEdge& edge : graph_.edges) position[edge.from] = position[edge.to] = 0;
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       if (position[i] < 0) {
-        loose_.push_back(i);
+        (graph_.nodes[i].can_end ? alone_ : cut_).push_back(i);
         continue;
       }
       position[i] = static_cast<int>(nodes.size());
@@ -217,15 +222,11 @@ class Picture {
     y_ += layout_.height_px + 16;
   }
 
-  void AddLoose() {
-    if (loose_.empty()) return;
-    if (!connected_.empty()) y_ += 2;
-    AddText("note",
-            fmt::format("{} on {}, whatever stands before", connected_.empty() ? "fires" : "and",
-                        loose_.size() == 1 ? "this" : "these"),
-            kNotePx, 21);
+  void AddLoose(const std::vector<size_t>& nodes, std::string_view caption) {
+    if (nodes.empty()) return;
+    AddText("note", caption, kNotePx, 21);
     double x = 0;
-    for (const size_t node : loose_) {
+    for (const size_t node : nodes) {
       const double width = BoxWidth(graph_.nodes[node]);
       if (x > 0 && x + width > flow_width_) {
         x = 0;
@@ -323,7 +324,7 @@ class Picture {
 
   const DrawnGraph& graph_;
   const SvgOptions& options_;
-  std::vector<size_t> connected_, loose_;
+  std::vector<size_t> connected_, alone_, cut_;
   Layout layout_;
   double flow_width_ = 0;
   double width_ = 0;  // of the content, without margins

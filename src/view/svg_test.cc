@@ -88,6 +88,17 @@ TEST(WriteSvgTest, SaysWhatTheLimitLeftOut) {
   EXPECT_THAT(Draw(graph, vocabulary), Not(HasSubstr(" more (")));
 }
 
+TEST(WriteSvgTest, SaysWhichTokensNeedNoContext) {
+  Vocabulary vocabulary;
+  const store::Graph graph = CapitalGraph(vocabulary);
+  const std::string svg = Draw(graph, vocabulary);
+  EXPECT_THAT(svg, HasSubstr("and on this, whatever stands before")) << "London";
+  EXPECT_THAT(svg, Not(HasSubstr("not shown")));
+  const std::string cut = Draw(graph, vocabulary, {}, 1);
+  EXPECT_THAT(cut, HasSubstr("fires on this, after context that is not shown")) << "Paris";
+  EXPECT_THAT(cut, Not(HasSubstr("whatever")));
+}
+
 TEST(WriteSvgTest, OfAnEmptyGraphSaysSo) {
   const std::string svg = WriteSvg(DrawGraph(EmptyGraph(), {}), {});
   EXPECT_EQ(CheckMarkup(svg, false).problem, "");
