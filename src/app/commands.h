@@ -9,4 +9,12 @@ void AddDoctor(CLI::App& app);
 void AddModel(CLI::App& app);
 void AddNeurons(CLI::App& app);
 
+// Below `assay neurons`.
+void AddNeuronsCollect(CLI::App& neurons);
+void AddNeuronsGraph(CLI::App& neurons);
+void AddNeuronsScore(CLI::App& neurons);
+void AddNeuronsSearch(CLI::App& neurons);   // search, similar
+void AddNeuronsShow(CLI::App& neurons);     // show, predict, export
+void AddNeuronsReport(CLI::App& neurons);
+
 }  // namespace assay::app

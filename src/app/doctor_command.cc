@@ -1,8 +1,5 @@
 // `assay doctor`: what this machine and this build offer, and what to install where something is missing.
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
-#include <c10/core/InferenceMode.h>
-#include <dlfcn.h>
 #include <fmt/core.h>
 #include <sqlite3.h>
 #include <torch/version.h>
@@ -36,7 +33,6 @@ void RunDoctor() {
   rows.push_back({"BLAS", blas.library});
   rows.push_back({"matrix product, 1 thread", fmt::format("{:.0f} GFLOP/s", blas.gflops_one_thread)});
   rows.push_back({fmt::format("matrix product, {} threads", blas.threads), fmt::format("{:.0f} GFLOP/s", blas.gflops)});
-  rows.push_back({"processor", at::get_cpu_capability()});
   rows.push_back({"device", at::hasCUDA() ? "cpu, cuda" : "cpu (this libtorch has no CUDA)"});
   rows.push_back({"SQLite", sqlite3_libversion()});
   rows.push_back({"PCRE2", Pcre2Version()});

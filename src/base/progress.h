@@ -32,6 +32,7 @@ class Progress {
   Progress(std::string what, std::string unit, int64_t total, Reporter reporter, int64_t already_done = 0);
 
   void Add(int64_t amount);  // reports at most twice a second
+  void SetTotal(int64_t total) { state_.total = total; }  // when it is known better than at the start
   void Finish();
 
  private:

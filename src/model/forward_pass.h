@@ -12,6 +12,7 @@ class ForwardPass {
   ForwardPass(const TransformerConfig& config, const TransformerWeights& weights, const at::Tensor& rotary_cos,
               const at::Tensor& rotary_sin, const ForwardInput& input, std::vector<HookPoint> hooks, const HookFunction& function);
   void Run();
+  void RunHead(at::Tensor resid);  // [..., D]
 
  private:
   // Gives the value to the function if the hook was asked for; true when it was the last one.
@@ -24,7 +25,6 @@ class ForwardPass {
   bool RunPostNormBlock(int layer, at::Tensor& resid);
   bool Attend(int layer, const at::Tensor& x, at::Tensor& out);  // x, out: [B, T, D]
   bool RunMlp(int layer, at::Tensor& x, at::Tensor& out);
-  void RunHead(at::Tensor resid);
 
   at::Tensor Normalize(const Norm& norm, const at::Tensor& x) const;
   at::Tensor Activate(const at::Tensor& x) const;

@@ -8,14 +8,8 @@
 #include <cmath>
 #include <vector>
 
+#include "base/clones.h"
 #include "base/error.h"
-
-// One build serves old and new processors: the loader picks the clone.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define ASSAY_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define ASSAY_CLONES
-#endif
 
 namespace assay::model {
 namespace {

@@ -79,6 +79,14 @@ void Transformer::Forward(const ForwardInput& input, const std::vector<HookPoint
   ForwardPass(config_, weights_, rotary_cos_, rotary_sin_, input, hooks, function).Run();
 }
 
+at::Tensor Transformer::ApplyHead(const at::Tensor& hidden) const {
+  const ForwardInput input{.ids = at::empty({1, 1}, at::kLong)};
+  at::Tensor out;
+  const HookFunction keep = [&](const HookPoint&, at::Tensor& value) { out = value; };
+  ForwardPass(config_, weights_, rotary_cos_, rotary_sin_, input, {ParseHook("logits", config_)}, keep).RunHead(hidden);
+  return out;
+}
+
 at::Tensor Transformer::Read(const ForwardInput& input, const HookPoint& hook) const {
   at::Tensor out;
   Forward(input, {hook}, [&](const HookPoint&, at::Tensor& value) { out = value; });

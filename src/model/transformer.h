@@ -51,6 +51,10 @@ class Transformer {
   // positions (values and limits in the message).
   void Forward(const ForwardInput& input, const std::vector<HookPoint>& hooks, const HookFunction& function) const;
 
+  // What comes after the last block: final norm or masked-LM transform, then logits. hidden: [..., D] -> [..., V].
+  // Lets a caller score a few positions only.
+  at::Tensor ApplyHead(const at::Tensor& hidden) const;
+
   // The value of one hook.
   at::Tensor Read(const ForwardInput& input, const HookPoint& hook) const;
 
