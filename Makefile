@@ -62,10 +62,12 @@ fuzz:
 	@cmake --preset fuzz >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 	@cmake --build build/fuzz --parallel $(JOBS) --target fuzzers
 	@set -e; for program in build/fuzz/fuzz/*_fuzz; do \
-	  name=$$(basename $$program); mkdir -p build/fuzz/corpus/$$name; \
-	  echo "== $$name, $(FUZZ_SECONDS) s"; \
-	  $$program -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=3000 -verbosity=0 -print_final_stats=1 \
-	    -artifact_prefix=build/fuzz/findings/$$name- build/fuzz/corpus/$$name $$(ls -d fuzz/corpus/$$name 2>/dev/null); \
+	  name=$$(basename $$program); log=build/fuzz/$$name.log; mkdir -p build/fuzz/corpus/$$name; \
+	  echo "$$name: $(FUZZ_SECONDS) s"; \
+	  $$program -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=3000 -print_final_stats=1 \
+	    -artifact_prefix=build/fuzz/findings/$$name- build/fuzz/corpus/$$name fuzz/corpus/$${name%_fuzz} >$$log 2>&1 || \
+	    { tail -n 60 $$log; echo "$$name: failed; the input is in build/fuzz/findings"; exit 1; }; \
+	  grep -E '^stat::(number_of_executed_units|new_units_added|peak_rss_mb)' $$log; \
 	done
 
 install:

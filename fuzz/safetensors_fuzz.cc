@@ -1,4 +1,5 @@
-// The safetensors reader on arbitrary bytes: whatever they are, it gives tensors or throws base::Error.
+// The safetensors reader on arbitrary bytes: whatever they are, it gives tensors or throws
+// base::Error.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

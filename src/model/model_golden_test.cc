@@ -1,4 +1,5 @@
-// Every hook of every golden model against a third-party implementation (golden/README.md of the shared data).
+// Every hook of every golden model against a third-party implementation (golden/README.md of the
+// shared data).
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
@@ -24,20 +25,23 @@ double Excess(const at::Tensor& found, const at::Tensor& expected) {
 class ModelGoldenTest : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    if (!fs::exists(Shared() / "models" / GetParam())) GTEST_SKIP() << "../shared/models is not on this machine";
+    if (!fs::exists(Shared() / "models" / GetParam()))
+      GTEST_SKIP() << "../shared/models is not on this machine";
   }
 };
 
 TEST_P(ModelGoldenTest, EveryHookIsWithinTolerance) {
   const c10::InferenceMode guard;
   const Transformer model = Transformer::Load(Shared() / "models" / GetParam());
-  const auto golden = SafetensorsFile::Open(Shared() / "golden" / (std::string(GetParam()) + ".safetensors"));
+  const auto golden =
+      SafetensorsFile::Open(Shared() / "golden" / (std::string(GetParam()) + ".safetensors"));
   ForwardInput input{.ids = golden.Read("input_ids")};
   if (golden.Has("attention_mask")) input.attention_mask = golden.Read("attention_mask");
   int compared = 0;
   std::vector<HookPoint> hooks;
   for (const auto& [name, info] : golden.tensors()) {
-    if (name != "input_ids" && name != "attention_mask" && name != "token_type_ids" && name != "last_logits_with_head_bias") {
+    if (name != "input_ids" && name != "attention_mask" && name != "token_type_ids" &&
+        name != "last_logits_with_head_bias") {
       hooks.push_back(ParseHook(name, model.config()));
     }
   }
@@ -56,17 +60,20 @@ TEST_P(ModelGoldenTest, CachedPrefixGivesTheSameValues) {
   const c10::InferenceMode guard;
   const Transformer model = Transformer::Load(Shared() / "models" / GetParam());
   if (!model.config().causal) GTEST_SKIP() << "encoders have no cached prefix";
-  const auto golden = SafetensorsFile::Open(Shared() / "golden" / (std::string(GetParam()) + ".safetensors"));
+  const auto golden =
+      SafetensorsFile::Open(Shared() / "golden" / (std::string(GetParam()) + ".safetensors"));
   const at::Tensor ids = golden.Read("input_ids"), expected = golden.Read("logits");
   KvCache cache;
   model.Forward({.ids = ids.narrow(1, 0, 11), .save = &cache}, {}, {});
-  const at::Tensor rest = model.Read({.ids = ids.narrow(1, 11, ids.size(1) - 11), .prefix = &cache}, ParseHook("logits", model.config()));
+  const at::Tensor rest = model.Read({.ids = ids.narrow(1, 11, ids.size(1) - 11), .prefix = &cache},
+                                     ParseHook("logits", model.config()));
   EXPECT_LE(Excess(rest, expected.narrow(1, 11, ids.size(1) - 11)), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shared, ModelGoldenTest,
-                         testing::Values("stories260k", "gpt2basic_model", "rand_gpt2_gelu_new", "rand_gpt2_gelu", "rand_gpt_neox",
-                                         "rand_llama_gqa", "rand_distilbert"));
+                         testing::Values("stories260k", "gpt2basic_model", "rand_gpt2_gelu_new",
+                                         "rand_gpt2_gelu", "rand_gpt_neox", "rand_llama_gqa",
+                                         "rand_distilbert"));
 
 TEST(ModelGoldenActivationTest, GeluInPlaceOfGeluNewFails) {
   if (!fs::exists(Shared() / "models")) GTEST_SKIP() << "../shared/models is not on this machine";
@@ -77,7 +84,8 @@ TEST(ModelGoldenActivationTest, GeluInPlaceOfGeluNewFails) {
   const TransformerConfig config = ParseTransformerConfig(json, "config.json");
   const Transformer wrong(config, LoadTransformerWeights(folder, config));
   const auto golden = SafetensorsFile::Open(Shared() / "golden" / "rand_gpt2_gelu_new.safetensors");
-  const at::Tensor logits = wrong.Read({.ids = golden.Read("input_ids")}, ParseHook("logits", config));
+  const at::Tensor logits =
+      wrong.Read({.ids = golden.Read("input_ids")}, ParseHook("logits", config));
   EXPECT_GT(Excess(logits, golden.Read("logits")), 1e-3);
 }
 

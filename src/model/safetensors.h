@@ -1,5 +1,5 @@
-// The safetensors file format (8-byte header length, JSON header, raw little-endian tensors), read and written.
-// An opened file is immutable and safe to read from several threads.
+// The safetensors file format (8-byte header length, JSON header, raw little-endian tensors), read
+// and written. An opened file is immutable and safe to read from several threads.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,8 +22,9 @@ struct TensorInfo {
 
 class SafetensorsFile {
  public:
-  // Maps the file. Throws kNotFound, or kBadInput naming the file, the tensor, what was found and what was expected
-  // when the header is cut short, is not JSON, or promises what the file does not hold.
+  // Maps the file. Throws kNotFound, or kBadInput naming the file, the tensor, what was found and
+  // what was expected when the header is cut short, is not JSON, or promises what the file does not
+  // hold.
   static SafetensorsFile Open(const std::filesystem::path& path);
   // The same for bytes in memory; `name` stands for the file in errors. The bytes are copied.
   static SafetensorsFile FromBytes(std::string_view bytes, const std::string& name);
@@ -48,9 +49,10 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-// Writes the tensors (any strides, CPU or CUDA), in name order, atomically. Throws kIo naming the file, kUnsupported
-// for a type safetensors does not have.
-void WriteSafetensors(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& tensors,
+// Writes the tensors (any strides, CPU or CUDA) atomically, each aligned to its element size.
+// Throws kIo naming the file, kUnsupported for a type safetensors does not have.
+void WriteSafetensors(const std::filesystem::path& path,
+                      const std::map<std::string, at::Tensor>& tensors,
                       const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace assay::model

@@ -1,5 +1,6 @@
 #include "model/transformer_config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -29,37 +30,51 @@ class ConfigReader {
   int Size(const char* key, std::optional<int> otherwise) const {
     if (!Has(key)) {
       if (otherwise) return *otherwise;
-      Fail(ErrorKind::kBadInput, "{}: '{}' is missing; expected a positive whole number", file_, key);
+      Fail(ErrorKind::kBadInput, "{}: '{}' is missing; expected a positive whole number", file_,
+           key);
     }
     const json& value = config_[key];
-    if (!value.is_number_integer() || value.get<int64_t>() < 1 || value.get<int64_t>() > 100'000'000) {
-      Fail(ErrorKind::kBadInput, "{}: '{}' is {}; expected a positive whole number", file_, key, value.dump());
+    if (!value.is_number_integer() || value.get<int64_t>() < 1 ||
+        value.get<int64_t>() > 100'000'000) {
+      Fail(ErrorKind::kBadInput, "{}: '{}' is {}; expected a positive whole number", file_, key,
+           value.dump());
     }
     return value.get<int>();
   }
   double Number(const char* key, double otherwise) const {
     if (!Has(key)) return otherwise;
-    if (!config_[key].is_number()) Fail(ErrorKind::kBadInput, "{}: '{}' is {}; expected a number", file_, key, config_[key].dump());
+    if (!config_[key].is_number())
+      Fail(ErrorKind::kBadInput, "{}: '{}' is {}; expected a number", file_, key,
+           config_[key].dump());
     return config_[key].get<double>();
   }
   bool Flag(const char* key, bool otherwise) const {
     if (!Has(key)) return otherwise;
-    if (!config_[key].is_boolean()) Fail(ErrorKind::kBadInput, "{}: '{}' is {}; expected true or false", file_, key, config_[key].dump());
+    if (!config_[key].is_boolean())
+      Fail(ErrorKind::kBadInput, "{}: '{}' is {}; expected true or false", file_, key,
+           config_[key].dump());
     return config_[key].get<bool>();
   }
   std::string Text(const char* key, const char* otherwise) const {
     if (!Has(key)) return otherwise;
-    if (!config_[key].is_string()) Fail(ErrorKind::kBadInput, "{}: '{}' is {}; expected a string", file_, key, config_[key].dump());
+    if (!config_[key].is_string())
+      Fail(ErrorKind::kBadInput, "{}: '{}' is {}; expected a string", file_, key,
+           config_[key].dump());
     return config_[key].get<std::string>();
   }
   std::optional<int> Id(const char* key) const {
     if (!Has(key)) return std::nullopt;
-    const json& value = config_[key].is_array() && !config_[key].empty() ? config_[key][0] : config_[key];
-    if (!value.is_number_integer()) Fail(ErrorKind::kBadInput, "{}: '{}' is {}; expected a token id", file_, key, config_[key].dump());
+    const json& value =
+        config_[key].is_array() && !config_[key].empty() ? config_[key][0] : config_[key];
+    if (!value.is_number_integer())
+      Fail(ErrorKind::kBadInput, "{}: '{}' is {}; expected a token id", file_, key,
+           config_[key].dump());
     return value.get<int>();
   }
   void Refuse(const char* key, bool refused) const {
-    if (refused) Fail(ErrorKind::kUnsupported, "{}: '{}' is {}, which is not supported", file_, key, config_[key].dump());
+    if (refused)
+      Fail(ErrorKind::kUnsupported, "{}: '{}' is {}, which is not supported", file_, key,
+           config_[key].dump());
   }
 
  private:
@@ -67,30 +82,43 @@ class ConfigReader {
   std::string file_;
 };
 
-void SetActivation(const ConfigReader& in, const char* key, const char* otherwise, TransformerConfig& out) {
+void SetActivation(const ConfigReader& in, const char* key, const char* otherwise,
+                   TransformerConfig& out) {
   static const std::map<std::string, Activation> kNames = {
-      {"gelu", Activation::kGelu},      {"gelu_new", Activation::kGeluTanh},          {"gelu_fast", Activation::kGeluTanh},
-      {"relu", Activation::kRelu},      {"gelu_pytorch_tanh", Activation::kGeluTanh}, {"silu", Activation::kSilu},
-      {"swish", Activation::kSilu},     {"solu", Activation::kSolu},                  {"solu_ln", Activation::kSolu}};
+      {"gelu", Activation::kGelu},
+      {"gelu_new", Activation::kGeluTanh},
+      {"gelu_fast", Activation::kGeluTanh},
+      {"relu", Activation::kRelu},
+      {"gelu_pytorch_tanh", Activation::kGeluTanh},
+      {"silu", Activation::kSilu},
+      {"swish", Activation::kSilu},
+      {"solu", Activation::kSolu},
+      {"solu_ln", Activation::kSolu}};
   const std::string name = in.Text(key, otherwise);
   const auto found = kNames.find(name);
-  if (found == kNames.end()) Fail(ErrorKind::kUnsupported, "{}: '{}' is '{}', which is not supported", in.file(), key, name);
+  if (found == kNames.end())
+    Fail(ErrorKind::kUnsupported, "{}: '{}' is '{}', which is not supported", in.file(), key, name);
   out.activation = found->second;
   out.mlp_norm = name == "solu_ln";
 }
 
 void SetAllLayers(TransformerConfig& out) {
   out.window.assign(static_cast<size_t>(out.layers), 0);
-  out.attention_scale.assign(static_cast<size_t>(out.layers), 1.0 / std::sqrt(static_cast<double>(out.d_head)));
+  out.attention_scale.assign(static_cast<size_t>(out.layers),
+                             1.0 / std::sqrt(static_cast<double>(out.d_head)));
 }
 
-void SetHeads(const ConfigReader& in, int heads, int kv_heads, std::optional<int> d_head, TransformerConfig& out) {
+void SetHeads(const ConfigReader& in, int heads, int kv_heads, std::optional<int> d_head,
+              TransformerConfig& out) {
   out.heads = heads;
   out.kv_heads = kv_heads;
   if (!d_head && out.d_model % heads != 0) {
-    Fail(ErrorKind::kBadInput, "{}: {} heads do not divide the model's width {}", in.file(), heads, out.d_model);
+    Fail(ErrorKind::kBadInput, "{}: {} heads do not divide the model's width {}", in.file(), heads,
+         out.d_model);
   }
-  if (heads % kv_heads != 0) Fail(ErrorKind::kBadInput, "{}: {} key/value heads do not divide {} heads", in.file(), kv_heads, heads);
+  if (heads % kv_heads != 0)
+    Fail(ErrorKind::kBadInput, "{}: {} key/value heads do not divide {} heads", in.file(), kv_heads,
+         heads);
   out.d_head = d_head.value_or(out.d_model / heads);
 }
 
@@ -129,26 +157,31 @@ TransformerConfig GptNeo(const ConfigReader& in) {
   out.attention_bias = false;  // the output projection keeps its bias
   out.tied_unembedding = in.Flag("tie_word_embeddings", true);
   SetAllLayers(out);
-  out.attention_scale.assign(static_cast<size_t>(out.layers), 1.0);  // GPT-Neo does not scale its scores
+  out.attention_scale.assign(static_cast<size_t>(out.layers),
+                             1.0);  // GPT-Neo does not scale its scores
   const int window = in.Size("window_size", 256);
   std::vector<std::string> kinds;
   if (in.Has("attention_layers")) {
     kinds = in.config()["attention_layers"].get<std::vector<std::string>>();
   } else if (in.Has("attention_types")) {
     for (const json& part : in.config()["attention_types"]) {
-      for (int repeat = 0; repeat < part.at(1).get<int>(); ++repeat) {
+      // A few more than there are layers show that the counts are wrong.
+      for (int repeat = 0; repeat < std::min(part.at(1).get<int>(), out.layers + 1); ++repeat) {
         for (const json& kind : part.at(0)) kinds.push_back(kind.get<std::string>());
       }
     }
   } else {
-    for (int layer = 0; layer < out.layers; ++layer) kinds.emplace_back(layer % 2 == 0 ? "global" : "local");
+    for (int layer = 0; layer < out.layers; ++layer)
+      kinds.emplace_back(layer % 2 == 0 ? "global" : "local");
   }
   if (static_cast<int>(kinds.size()) != out.layers) {
-    Fail(ErrorKind::kBadInput, "{}: attention types name {} layers; expected {}", in.file(), kinds.size(), out.layers);
+    Fail(ErrorKind::kBadInput, "{}: attention types name {} layers; expected {}", in.file(),
+         kinds.size(), out.layers);
   }
   for (size_t layer = 0; layer < kinds.size(); ++layer) {
     if (kinds[layer] != "global" && kinds[layer] != "local") {
-      Fail(ErrorKind::kUnsupported, "{}: attention type '{}' is not supported", in.file(), kinds[layer]);
+      Fail(ErrorKind::kUnsupported, "{}: attention type '{}' is not supported", in.file(),
+           kinds[layer]);
     }
     if (kinds[layer] == "local") out.window[layer] = window;
   }
@@ -213,10 +246,12 @@ TransformerConfig Llama(const ConfigReader& in) {
   out.tied_unembedding = in.Flag("tie_word_embeddings", false);
   out.rotary = ReadRotary(in, out.d_head, in.Number("rope_theta", 10000));
   SetAllLayers(out);
-  const bool windowed = type == "mistral" ? in.Has("sliding_window") : type == "qwen2" && in.Flag("use_sliding_window", false);
+  const bool windowed = type == "mistral" ? in.Has("sliding_window")
+                                          : type == "qwen2" && in.Flag("use_sliding_window", false);
   if (windowed) {
     const int first = type == "qwen2" ? in.Size("max_window_layers", out.layers) : 0;
-    for (int layer = first; layer < out.layers; ++layer) out.window[static_cast<size_t>(layer)] = in.Size("sliding_window");
+    for (int layer = first; layer < out.layers; ++layer)
+      out.window[static_cast<size_t>(layer)] = in.Size("sliding_window");
   }
   return out;
 }
@@ -243,7 +278,8 @@ TransformerConfig Bert(const ConfigReader& in) {
   SetHeads(in, in.Size("num_attention_heads"), in.Size("num_attention_heads"), {}, out);
   out.norm_eps = in.Number("layer_norm_eps", 1e-12);
   SetActivation(in, "hidden_act", "gelu", out);
-  in.Refuse("position_embedding_type", in.Text("position_embedding_type", "absolute") != "absolute");
+  in.Refuse("position_embedding_type",
+            in.Text("position_embedding_type", "absolute") != "absolute");
   out.token_types = in.Size("type_vocab_size", 2);
   out.tied_unembedding = in.Flag("tie_word_embeddings", true);
   SetAllLayers(out);
@@ -267,14 +303,17 @@ TransformerConfig DistilBert(const ConfigReader& in) {
 }  // namespace
 
 TransformerConfig ParseTransformerConfig(const json& config, const std::string& file) {
-  static const std::map<std::string, std::function<TransformerConfig(const ConfigReader&)>> kArchitectures = {
-      {"gpt2", Gpt2},     {"gpt_neo", GptNeo}, {"gpt_neox", GptNeox}, {"llama", Llama},
-      {"mistral", Llama}, {"qwen2", Llama},    {"bert", Bert},        {"distilbert", DistilBert}};
+  static const std::map<std::string, std::function<TransformerConfig(const ConfigReader&)>>
+      kArchitectures = {{"gpt2", Gpt2},   {"gpt_neo", GptNeo},       {"gpt_neox", GptNeox},
+                        {"llama", Llama}, {"mistral", Llama},        {"qwen2", Llama},
+                        {"bert", Bert},   {"distilbert", DistilBert}};
   const ConfigReader in(config, file);
   const std::string type = in.Text("model_type", "");
   const auto found = kArchitectures.find(type);
   if (found == kArchitectures.end()) {
-    Fail(ErrorKind::kUnsupported, "{}: model_type is '{}'; supported: gpt2, gpt_neo, gpt_neox, llama, mistral, qwen2, bert, distilbert",
+    Fail(ErrorKind::kUnsupported,
+         "{}: model_type is '{}'; supported: gpt2, gpt_neo, gpt_neox, llama, mistral, qwen2, bert, "
+         "distilbert",
          file, type);
   }
   try {
@@ -284,7 +323,8 @@ TransformerConfig ParseTransformerConfig(const json& config, const std::string& 
     out.eos_id = in.Id("eos_token_id");
     out.pad_id = in.Id("pad_token_id");
     if (out.rotary && (out.rotary->dims % 2 != 0 || out.rotary->dims > out.d_head)) {
-      Fail(ErrorKind::kBadInput, "{}: {} rotary dimensions; expected an even number up to {}", file, out.rotary->dims, out.d_head);
+      Fail(ErrorKind::kBadInput, "{}: {} rotary dimensions; expected an even number up to {}", file,
+           out.rotary->dims, out.d_head);
     }
     return out;
   } catch (const json::exception& error) {
