@@ -4,6 +4,22 @@
 
 namespace assay::tokenizer {
 
+void CheckGrowth(size_t original, size_t now) {
+  constexpr size_t kFactor = 64;
+  constexpr size_t kAlwaysAllowed = size_t{1} << 20;
+  if (now <= kAlwaysAllowed + kFactor * original) return;
+  base::Fail(base::ErrorKind::kBadInput,
+             "the tokenizer's replacements make {} bytes of {} bytes; expected at most {} times as "
+             "many",
+             now, original, kFactor);
+}
+
+void AlignedText::CheckGrowth(size_t more) const {
+  const size_t original =
+      text_.empty() || unchanged_ ? text_.size() : origins_.back().end - origins_.front().begin;
+  tokenizer::CheckGrowth(original, text_.size() + more);
+}
+
 void AlignedText::Reserve(size_t bytes) {
   text_.reserve(bytes);
   origins_.reserve(bytes);

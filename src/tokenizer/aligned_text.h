@@ -12,6 +12,11 @@
 
 namespace assay::tokenizer {
 
+// Throws kBadInput when replacements have made absurdly many bytes out of `original`: a file can
+// ask for replacements that double the text again and again. Call it wherever the factor is not
+// bounded.
+void CheckGrowth(size_t original, size_t now);
+
 class AlignedText {
  public:
   AlignedText() = default;
@@ -29,6 +34,9 @@ class AlignedText {
     if (unchanged_) return {offset_ + range.begin, offset_ + range.end};
     return {origins_[range.begin].begin, origins_[range.end - 1].end};
   }
+
+  // The same for this text with `more` bytes.
+  void CheckGrowth(size_t more = 0) const;
 
   void Reserve(size_t bytes);
   // Appends bytes that stand for `origin` together.

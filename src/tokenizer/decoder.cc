@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/file.h"
+#include "tokenizer/aligned_text.h"
 #include "tokenizer/byte_level.h"
 #include "tokenizer/metaspace.h"
 #include "tokenizer/pattern.h"
@@ -16,6 +17,7 @@ using Pieces = std::vector<std::string>;
 
 std::string ReplaceMatches(const std::string& text, const std::vector<Range>& matches,
                            std::string_view content) {
+  CheckGrowth(text.size(), text.size() + matches.size() * content.size());
   std::string out;
   uint32_t done = 0;
   for (const Range match : matches) {
@@ -27,6 +29,12 @@ std::string ReplaceMatches(const std::string& text, const std::vector<Range>& ma
 
 std::string ReplaceAll(const std::string& text, const std::string& from, std::string_view to) {
   return ReplaceMatches(text, LiteralPattern(from).FindAll(text), to);
+}
+
+size_t TotalSize(const Pieces& pieces) {
+  size_t size = 0;
+  for (const std::string& piece : pieces) size += piece.size();
+  return size;
 }
 
 void JoinPieces(Pieces& pieces) {
@@ -193,7 +201,11 @@ class SequenceOfDecoders : public Decoder {
   explicit SequenceOfDecoders(std::vector<std::unique_ptr<Decoder>> steps)
       : steps_(std::move(steps)) {}
   void Decode(Pieces& pieces) const override {
-    for (const auto& step : steps_) step->Decode(pieces);
+    const size_t original = TotalSize(pieces);
+    for (const auto& step : steps_) {
+      step->Decode(pieces);
+      CheckGrowth(original, TotalSize(pieces));
+    }
   }
   void Describe(TokenStyle& style) const override {
     for (const auto& step : steps_) step->Describe(style);

@@ -85,7 +85,10 @@ class SequenceOfNormalizers : public Normalizer {
   explicit SequenceOfNormalizers(std::vector<std::unique_ptr<Normalizer>> steps)
       : steps_(std::move(steps)) {}
   AlignedText Apply(AlignedText text) const override {
-    for (const auto& step : steps_) text = step->Apply(std::move(text));
+    for (const auto& step : steps_) {
+      text = step->Apply(std::move(text));
+      text.CheckGrowth();
+    }
     return text;
   }
 
@@ -101,6 +104,7 @@ class ReplaceNormalizer : public Normalizer {
   AlignedText Apply(AlignedText text) const override {
     const std::vector<Range> matches = pattern_->FindAll(text.text());
     if (matches.empty()) return text;
+    text.CheckGrowth(matches.size() * content_.size());
     AlignedText out;
     out.Reserve(text.size() + matches.size() * content_.size());
     uint32_t done = 0;

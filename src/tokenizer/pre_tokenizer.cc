@@ -71,6 +71,7 @@ class SequenceOfPreTokenizers : public PreTokenizer {
     for (const auto& step : steps_) {
       if (words.as_aliases) WriteAliases(words);
       step->Split(words);
+      words.text.CheckGrowth();
     }
   }
 

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
+#include <thread>
 
 #include "base/error.h"
 #include "base/rng.h"
@@ -193,6 +195,42 @@ TEST(TokenizerJsonTest, DeepNestingIsRefused) {
   EXPECT_THROW(LoadTokenizerJson(std::string(1'000'000, '['), "FILE"), base::Error);
   const std::string closed = std::string(200'000, '[') + std::string(200'000, ']');
   EXPECT_THROW(LoadTokenizerJson(closed, "FILE"), base::Error);
+}
+
+TEST(TokenizerJsonTest, ReplacementsThatExplodeAreRefused) {
+  const json doubling = {
+      {"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aaaaaaaa"}};
+  json steps = json::array();
+  for (int i = 0; i < 60; ++i) steps.push_back(doubling);
+  json file = SmallTokenizer();
+  file["normalizer"] = {{"type", "Sequence"}, {"normalizers", steps}};
+  EXPECT_THROW(Load(file)->Encode("a", SpecialTokens::kNone), base::Error);
+  file = SmallTokenizer();
+  file["decoder"] = {{"type", "Sequence"}, {"decoders", steps}};
+  EXPECT_THROW(Load(file)->Decode(std::vector<TokenId>{3}), base::Error);
+  file = SmallTokenizer();
+  steps = json::array();
+  for (int i = 0; i < 60; ++i) steps.push_back({{"type", "ByteLevel"}, {"use_regex", false}});
+  file["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", steps}};
+  EXPECT_THROW(Load(file)->Encode("\u00E9", SpecialTokens::kNone), base::Error);
+}
+
+TEST(TokenizerJsonTest, ThreadsShareOneTokenizer) {
+  const auto tokenizer = Load(SmallTokenizer());
+  const std::string text = "AB word<s>xb abab WORD b";
+  const Encoding expected = tokenizer->Encode(text, SpecialTokens::kAsConfigured);
+  std::vector<std::thread> threads;
+  std::atomic<int> same = 0;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 200; ++i) {
+        const Encoding encoding = tokenizer->Encode(text, SpecialTokens::kAsConfigured);
+        same += encoding.ids == expected.ids && encoding.offsets == expected.offsets;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(same, 800);
 }
 
 TEST(TokenizerJsonTest, DamagedBytesNeverCrash) {
