@@ -10,19 +10,23 @@ namespace assay::measure {
 std::vector<float> NaiveProber::Run(const std::vector<TokenId>& tokens, UnitId unit) {
   const c10::InferenceMode guard;
   const auto start = std::chrono::steady_clock::now();
-  const at::Tensor ids =
-      at::tensor(at::ArrayRef<TokenId>(tokens.data(), tokens.size()), at::kInt).to(model_.weights().token_embedding.device(), at::kLong).unsqueeze(0);
+  const at::Tensor ids = at::tensor(at::ArrayRef<TokenId>(tokens.data(), tokens.size()), at::kInt)
+                             .to(model_.weights().token_embedding.device(), at::kLong)
+                             .unsqueeze(0);
   at::Tensor values;
   const model::HookPoint hook = model::ActivationHook(unit.layer, model_.config());
-  const model::HookPoint logits = model::ParseHook("logits", model_.config());  // to the end, as libraries do by default
+  const model::HookPoint logits =
+      model::ParseHook("logits", model_.config());  // to the end, as libraries do by default
   model_.Forward({.ids = ids}, {hook, logits}, [&](const model::HookPoint& at, at::Tensor& value) {
-    if (at == hook) values = value.select(2, unit.index).squeeze(0).to(at::kCPU, at::kFloat).contiguous();
+    if (at == hook)
+      values = value.select(2, unit.index).squeeze(0).to(at::kCPU, at::kFloat).contiguous();
   });
   ++stats_.requests;
   ++stats_.prompts;
   ++stats_.forwards;
   stats_.tokens += static_cast<int64_t>(tokens.size());
-  stats_.model_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  stats_.model_seconds +=
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto* data = values.data_ptr<float>();
   return {data, data + values.numel()};
 }
@@ -33,7 +37,8 @@ std::vector<std::vector<float>> NaiveProber::Activations(std::span<const Probe> 
   return out;
 }
 
-std::vector<MaskedActivations> NaiveProber::Masked(std::span<const MaskedProbe> probes, TokenId mask) {
+std::vector<MaskedActivations> NaiveProber::Masked(std::span<const MaskedProbe> probes,
+                                                   TokenId mask) {
   std::vector<MaskedActivations> out;
   for (const MaskedProbe& probe : probes) {
     MaskedActivations answer{.base = Run(probe.tokens, probe.unit)};

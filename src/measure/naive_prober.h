@@ -1,5 +1,5 @@
-// One prompt, one full forward: what a straightforward program does. The oracle of ProbeScheduler's tests and the
-// yardstick of its benchmark.
+// One prompt, one full forward: what a straightforward program does. The oracle of ProbeScheduler's
+// tests and the yardstick of its benchmark.
 #pragma once
 
 #include "measure/prober.h"

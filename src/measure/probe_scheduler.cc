@@ -18,21 +18,26 @@ using model::KvCache;
 at::Tensor PaddedIds(std::span<const std::span<const TokenId>> rows, at::Device device) {
   size_t width = 0;
   for (const auto& row : rows) width = std::max(width, row.size());
-  at::Tensor ids = at::zeros({static_cast<int64_t>(rows.size()), static_cast<int64_t>(width)}, at::kLong);
+  at::Tensor ids =
+      at::zeros({static_cast<int64_t>(rows.size()), static_cast<int64_t>(width)}, at::kLong);
   auto* out = ids.data_ptr<int64_t>();
-  for (size_t r = 0; r < rows.size(); ++r) std::copy(rows[r].begin(), rows[r].end(), out + r * width);
+  for (size_t r = 0; r < rows.size(); ++r)
+    std::copy(rows[r].begin(), rows[r].end(), out + r * width);
   return ids.to(device);
 }
 
 }  // namespace
 
-ProbeScheduler::ProbeScheduler(const model::Transformer& model, SchedulerOptions options) : model_(model), options_(options) {
+ProbeScheduler::ProbeScheduler(const model::Transformer& model, SchedulerOptions options)
+    : model_(model), options_(options) {
   ASSAY_CHECK(model.config().causal);
 }
 
-void ProbeScheduler::Forward(const at::Tensor& ids, const KvCache* prefix, KvCache* save, std::vector<Target>& targets) {
+void ProbeScheduler::Forward(const at::Tensor& ids, const KvCache* prefix, KvCache* save,
+                             std::vector<Target>& targets) {
   const c10::InferenceMode guard;
-  std::sort(targets.begin(), targets.end(), [](const Target& a, const Target& b) { return a.unit.layer < b.unit.layer; });
+  std::sort(targets.begin(), targets.end(),
+            [](const Target& a, const Target& b) { return a.unit.layer < b.unit.layer; });
   std::vector<HookPoint> hooks;
   for (const Target& target : targets) {
     const HookPoint hook = model::ActivationHook(target.unit.layer, model_.config());
@@ -40,30 +45,38 @@ void ProbeScheduler::Forward(const at::Tensor& ids, const KvCache* prefix, KvCac
   }
   size_t next = 0;
   const auto start = std::chrono::steady_clock::now();
-  model_.Forward({.ids = ids, .prefix = prefix, .save = save}, hooks, [&](const HookPoint& hook, at::Tensor& value) {
-    const at::Tensor host = value.to(at::kCPU, at::kFloat).contiguous();  // [rows, T, F]; no copy on the CPU
-    const auto* data = host.data_ptr<float>();
-    const int64_t tokens = host.size(1), units = host.size(2);
-    for (; next < targets.size() && targets[next].unit.layer == hook.layer; ++next) {
-      const Target& target = targets[next];
-      const float* column = data + target.row * tokens * units + target.unit.index;
-      for (int64_t t = 0; t < target.count; ++t) target.out[t] = column[t * units];
-    }
-  });
-  stats_.model_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  model_.Forward(
+      {.ids = ids, .prefix = prefix, .save = save}, hooks,
+      [&](const HookPoint& hook, at::Tensor& value) {
+        const at::Tensor host =
+            value.to(at::kCPU, at::kFloat).contiguous();  // [rows, T, F]; no copy on the CPU
+        const auto* data = host.data_ptr<float>();
+        const int64_t tokens = host.size(1), units = host.size(2);
+        for (; next < targets.size() && targets[next].unit.layer == hook.layer; ++next) {
+          const Target& target = targets[next];
+          const float* column = data + target.row * tokens * units + target.unit.index;
+          for (int64_t t = 0; t < target.count; ++t) target.out[t] = column[t * units];
+        }
+      });
+  stats_.model_seconds +=
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   ++stats_.forwards;
   stats_.tokens += ids.numel();
 }
 
-// How many of the prompts from `begin` on go into one group: same depth, nearly the same length (they are sorted).
-size_t ProbeScheduler::PromptsInGroup(std::span<const Prompt> sorted, size_t begin, int64_t limit_tokens) const {
+// How many of the prompts from `begin` on go into one group: same depth, nearly the same length
+// (they are sorted).
+size_t ProbeScheduler::PromptsInGroup(std::span<const Prompt> sorted, size_t begin,
+                                      int64_t limit_tokens) const {
   const auto shortest = static_cast<int64_t>(sorted[begin].tokens->size());
   size_t count = 0;
   while (begin + count < sorted.size()) {
     const Prompt& prompt = sorted[begin + count];
     const auto length = static_cast<int64_t>(prompt.tokens->size());
     const bool close = length <= shortest + std::max<int64_t>(2, shortest / 8);
-    if (count > 0 && (prompt.depth != sorted[begin].depth || !close || static_cast<int64_t>(count + 1) * length > limit_tokens)) break;
+    if (count > 0 && (prompt.depth != sorted[begin].depth || !close ||
+                      static_cast<int64_t>(count + 1) * length > limit_tokens))
+      break;
     ++count;
   }
   return count;
@@ -71,17 +84,19 @@ size_t ProbeScheduler::PromptsInGroup(std::span<const Prompt> sorted, size_t beg
 
 std::vector<std::vector<float>> ProbeScheduler::Activations(std::span<const Probe> probes) {
   stats_.requests += static_cast<int64_t>(probes.size());
-  // In lexicographic order a prompt that begins others stands right before them. It is merged into the longest: a causal
-  // model gives the same values on the shared tokens.
+  // In lexicographic order a prompt that begins others stands right before them. It is merged into
+  // the longest: a causal model gives the same values on the shared tokens.
   std::vector<size_t> order(probes.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return probes[a].tokens < probes[b].tokens; });
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return probes[a].tokens < probes[b].tokens; });
   std::vector<Prompt> prompts;
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     const std::vector<TokenId>& tokens = probes[*it].tokens;
     ASSAY_CHECK(!tokens.empty());
-    const bool begins_last = !prompts.empty() && tokens.size() <= prompts.back().tokens->size() &&
-                             std::equal(tokens.begin(), tokens.end(), prompts.back().tokens->begin());
+    const bool begins_last =
+        !prompts.empty() && tokens.size() <= prompts.back().tokens->size() &&
+        std::equal(tokens.begin(), tokens.end(), prompts.back().tokens->begin());
     if (!begins_last) prompts.push_back({&tokens, 0, {}});
     prompts.back().depth = std::max(prompts.back().depth, probes[*it].unit.layer);
     prompts.back().requests.push_back(*it);
@@ -116,8 +131,10 @@ void ProbeScheduler::RunBatch(std::span<const Prompt* const> prompts, std::span<
   Forward(PaddedIds(rows, model_.weights().token_embedding.device()), nullptr, nullptr, targets);
 }
 
-std::vector<MaskedActivations> ProbeScheduler::Masked(std::span<const MaskedProbe> probes, TokenId mask) {
-  std::map<std::span<const TokenId>, size_t, decltype([](std::span<const TokenId> a, std::span<const TokenId> b) {
+std::vector<MaskedActivations> ProbeScheduler::Masked(std::span<const MaskedProbe> probes,
+                                                      TokenId mask) {
+  std::map<std::span<const TokenId>, size_t,
+           decltype([](std::span<const TokenId> a, std::span<const TokenId> b) {
              return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end());
            })>
       known;
@@ -126,7 +143,11 @@ std::vector<MaskedActivations> ProbeScheduler::Masked(std::span<const MaskedProb
   for (size_t i = 0; i < probes.size(); ++i) {
     const MaskedProbe& probe = probes[i];
     ASSAY_CHECK(!probe.tokens.empty());
-    const auto [found, fresh] = known.try_emplace(std::span<const TokenId>(probe.tokens), prompts.size());
+    ASSAY_CHECK(probe.positions.empty() ||
+                (probe.positions.front() >= 0 &&
+                 static_cast<size_t>(probe.positions.back()) < probe.tokens.size()));
+    const auto [found, fresh] =
+        known.try_emplace(std::span<const TokenId>(probe.tokens), prompts.size());
     if (fresh) prompts.push_back({&probe.tokens, 0, {}});
     Prompt& prompt = prompts[found->second];
     prompt.depth = std::max(prompt.depth, probe.unit.layer);
@@ -140,7 +161,8 @@ std::vector<MaskedActivations> ProbeScheduler::Masked(std::span<const MaskedProb
   });
   const model::TransformerConfig& config = model_.config();
   const int64_t token_bytes = 2LL * config.layers * config.kv_heads * config.d_head * 4;
-  const int64_t limit = std::max<int64_t>(1, std::min<int64_t>(4LL * options_.batch_tokens, options_.cache_bytes / token_bytes));
+  const int64_t limit = std::max<int64_t>(
+      1, std::min<int64_t>(4LL * options_.batch_tokens, options_.cache_bytes / token_bytes));
   for (size_t begin = 0; begin < prompts.size();) {
     const size_t count = PromptsInGroup(prompts, begin, limit);
     std::vector<const Prompt*> group;
@@ -151,7 +173,8 @@ std::vector<MaskedActivations> ProbeScheduler::Masked(std::span<const MaskedProb
   return answers;
 }
 
-void ProbeScheduler::RunVariants(std::span<const Prompt* const> bases, std::span<const MaskedProbe> probes, TokenId mask,
+void ProbeScheduler::RunVariants(std::span<const Prompt* const> bases,
+                                 std::span<const MaskedProbe> probes, TokenId mask,
                                  std::vector<MaskedActivations>& answers) {
   const at::Device device = model_.weights().token_embedding.device();
   KvCache cache;
@@ -162,7 +185,8 @@ void ProbeScheduler::RunVariants(std::span<const Prompt* const> bases, std::span
       rows.emplace_back(*bases[row]->tokens);
       for (const size_t request : bases[row]->requests) {
         std::vector<float>& base = answers[request].base;
-        targets.push_back({static_cast<int64_t>(row), probes[request].unit, base.data(), static_cast<int64_t>(base.size())});
+        targets.push_back({static_cast<int64_t>(row), probes[request].unit, base.data(),
+                           static_cast<int64_t>(base.size())});
       }
     }
     Forward(PaddedIds(rows, device), nullptr, &cache, targets);
@@ -179,12 +203,15 @@ void ProbeScheduler::RunVariants(std::span<const Prompt* const> bases, std::span
       const size_t before = targets.size();
       for (const size_t request : bases[b]->requests) {
         const auto& positions = probes[request].positions;
-        const auto found = std::lower_bound(positions.begin(), positions.end(), static_cast<int>(position));
+        const auto found =
+            std::lower_bound(positions.begin(), positions.end(), static_cast<int>(position));
         if (found == positions.end() || *found != static_cast<int>(position)) continue;
-        std::vector<float>& out = answers[request].masked[static_cast<size_t>(found - positions.begin())];
-        std::copy_n(answers[request].base.begin(), position, out.begin());  // nothing before the mask changes
-        targets.push_back({static_cast<int64_t>(kept.size()), probes[request].unit, out.data() + position,
-                           static_cast<int64_t>(tokens.size() - position)});
+        std::vector<float>& out =
+            answers[request].masked[static_cast<size_t>(found - positions.begin())];
+        std::copy_n(answers[request].base.begin(), position,
+                    out.begin());  // nothing before the mask changes
+        targets.push_back({static_cast<int64_t>(kept.size()), probes[request].unit,
+                           out.data() + position, static_cast<int64_t>(tokens.size() - position)});
       }
       if (targets.size() == before) continue;
       kept.push_back(static_cast<int64_t>(b));

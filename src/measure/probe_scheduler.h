@@ -1,7 +1,7 @@
-// Answers many probes with few, large forwards. Identical prompts run once for all units that ask (and a prompt that
-// begins another comes free with it); prompts are grouped by depth and length; a forward stops at the deepest layer its
-// prompts need; variants of a prompt reuse the keys and values of the tokens before the replaced one.
-// Not thread-safe.
+// Answers many probes with few, large forwards. Identical prompts run once for all units that ask
+// (and a prompt that begins another comes free with it); prompts are grouped by depth and length; a
+// forward stops at the deepest layer its prompts need; variants of a prompt reuse the keys and
+// values of the tokens before the replaced one. Not thread-safe.
 #pragma once
 
 #include <map>
@@ -12,13 +12,14 @@
 namespace assay::measure {
 
 struct SchedulerOptions {
-  int batch_tokens = 8192;           // tokens a forward, about
+  int batch_tokens = 8192;          // tokens a forward, about
   int64_t cache_bytes = 256 << 20;  // keys and values kept while variants of a group of prompts run
 };
 
 class ProbeScheduler : public Prober {
  public:
-  explicit ProbeScheduler(const model::Transformer& model, SchedulerOptions options = {});  // borrowed
+  explicit ProbeScheduler(const model::Transformer& model,
+                          SchedulerOptions options = {});  // borrowed
 
   std::vector<std::vector<float>> Activations(std::span<const Probe> probes) override;
   std::vector<MaskedActivations> Masked(std::span<const MaskedProbe> probes, TokenId mask) override;
@@ -38,11 +39,13 @@ class ProbeScheduler : public Prober {
     int64_t count;
   };
 
-  void RunBatch(std::span<const Prompt* const> prompts, std::span<const Probe> probes, std::vector<std::vector<float>>& answers);
-  void RunVariants(std::span<const Prompt* const> bases, std::span<const MaskedProbe> probes, TokenId mask,
-                   std::vector<MaskedActivations>& answers);
+  void RunBatch(std::span<const Prompt* const> prompts, std::span<const Probe> probes,
+                std::vector<std::vector<float>>& answers);
+  void RunVariants(std::span<const Prompt* const> bases, std::span<const MaskedProbe> probes,
+                   TokenId mask, std::vector<MaskedActivations>& answers);
   // ids: [rows, T], padded; reads each target's unit on its first `count` tokens.
-  void Forward(const at::Tensor& ids, const model::KvCache* prefix, model::KvCache* save, std::vector<Target>& targets);
+  void Forward(const at::Tensor& ids, const model::KvCache* prefix, model::KvCache* save,
+               std::vector<Target>& targets);
   size_t PromptsInGroup(std::span<const Prompt> sorted, size_t begin, int64_t limit_tokens) const;
 
   const model::Transformer& model_;

@@ -1,7 +1,7 @@
 // Measuring units on token prompts: the one place where a model is run for perturbation work.
-// A stage hands over all the prompts it wants measured; a Prober answers each. ProbeScheduler does it fast;
-// NaiveProber (naive_prober.h) does the same one prompt at a time, for tests and benchmarks.
-// Not thread-safe.
+// A stage hands over all the prompts it wants measured; a Prober answers each. ProbeScheduler does
+// it fast; NaiveProber (naive_prober.h) does the same one prompt at a time, for tests and
+// benchmarks. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -29,15 +29,16 @@ struct MaskedProbe {
 };
 
 struct MaskedActivations {
-  std::vector<float> base;                 // [tokens]
-  std::vector<std::vector<float>> masked;  // [positions][tokens]: activations with positions[i] replaced
+  std::vector<float> base;  // [tokens]
+  std::vector<std::vector<float>>
+      masked;  // [positions][tokens]: activations with positions[i] replaced
 };
 
 struct ProbeStats {
-  int64_t requests = 0;   // prompts asked for, variants included
-  int64_t prompts = 0;    // prompts run, after sharing
-  int64_t forwards = 0;   // calls of the model
-  int64_t tokens = 0;     // tokens run through the model, padding included
+  int64_t requests = 0;  // prompts asked for, variants included
+  int64_t prompts = 0;   // prompts run, after sharing
+  int64_t forwards = 0;  // calls of the model
+  int64_t tokens = 0;    // tokens run through the model, padding included
   double model_seconds = 0;
 };
 
@@ -45,11 +46,13 @@ class Prober {
  public:
   virtual ~Prober() = default;
 
-  // One answer a probe: the unit's activation on every token. Throws kBadInput as Transformer::Forward does.
+  // One answer a probe: the unit's activation on every token. Throws kBadInput as
+  // Transformer::Forward does.
   virtual std::vector<std::vector<float>> Activations(std::span<const Probe> probes) = 0;
 
   // One answer a probe.
-  virtual std::vector<MaskedActivations> Masked(std::span<const MaskedProbe> probes, TokenId mask) = 0;
+  virtual std::vector<MaskedActivations> Masked(std::span<const MaskedProbe> probes,
+                                                TokenId mask) = 0;
 
   const ProbeStats& stats() const { return stats_; }
 
