@@ -16,7 +16,7 @@ build=(
 )
 test=(libgtest-dev libgmock-dev libbenchmark-dev python3)
 fuzz=(clang libclang-rt-dev)
-lint=(clang-format clang-tidy python3)
+lint=(clang-format clang-tidy libstdc++-11-dev python3)
 text=(python3 perl mandoc ca-certificates)  # for scripts/training_text.sh; and npm, below
 
 list_only=

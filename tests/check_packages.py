@@ -25,18 +25,18 @@ def names_of(path):
     """The names under which a package may hold the file: dpkg knows the path that was packed, which may lead through
     symbolic links (/lib, alternatives)."""
     real = str(pathlib.Path(path).resolve())
-    return dict.fromkeys((str(path), real, "/usr" + str(path), real.removeprefix("/usr")))
+    return dict.fromkeys((str(path), "/usr" + str(path), str(path).removeprefix("/usr"), real, real.removeprefix("/usr")))
 
 
 def owners(paths):
     """Path -> package that holds it, for those that come from a package."""
-    wanted = {name: path for path in paths for name in names_of(path)}
-    found = {}
-    for line in output("dpkg", "-S", *wanted).splitlines():
+    holder = {}
+    for line in output("dpkg", "-S", *dict.fromkeys(name for path in paths for name in names_of(path))).splitlines():
         packages, _, name = line.partition(": ")
-        if name in wanted and not packages.startswith("diversion"):
-            found[wanted[name]] = packages.split(",")[0].split(":")[0]
-    return found
+        if not packages.startswith("diversion"):
+            holder[name] = packages.split(",")[0].split(":")[0]
+    found = {path: next((holder[name] for name in names_of(path) if name in holder), None) for path in paths}
+    return {path: package for path, package in found.items() if package}
 
 
 def installed_packages():
@@ -108,7 +108,7 @@ class Checker:
                 self.expect(f"{found}/{name}", self.listed | self.standard, f"{source} includes <{name}>")
 
     def libraries(self):
-        files = [*self.root.glob("cmake/*.cmake"), self.root / "CMakeLists.txt", *self.root.glob("*/CMakeLists.txt")]
+        files = [*self.root.glob("cmake/*.cmake"), self.root / "CMakeLists.txt", *self.root.glob("[!b]*/**/CMakeLists.txt")]
         cmake = "\n".join(path.read_text() for path in files)
         for name in sorted(set(re.findall(r"find_package\((\w+)", cmake)) - {"Threads", "PkgConfig", "Python3"}):
             place = self.cache.get(f"{name}_DIR") or self.cache.get(f"{name}_LIBRARY")

@@ -1,4 +1,5 @@
-// The subcommands of `assay`. Each function adds one to the parser, with its options and what it runs.
+// The subcommands of `assay`. Each function adds one to the parser, with its options and what it
+// runs.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -13,8 +14,8 @@ void AddNeurons(CLI::App& app);
 void AddNeuronsCollect(CLI::App& neurons);
 void AddNeuronsGraph(CLI::App& neurons);
 void AddNeuronsScore(CLI::App& neurons);
-void AddNeuronsSearch(CLI::App& neurons);   // search, similar
-void AddNeuronsShow(CLI::App& neurons);     // show, predict, export
+void AddNeuronsSearch(CLI::App& neurons);  // search, similar
+void AddNeuronsShow(CLI::App& neurons);    // show, predict, export
 void AddNeuronsReport(CLI::App& neurons);
 
 }  // namespace assay::app

@@ -1,4 +1,5 @@
-// `assay doctor`: what this machine and this build offer, and what to install where something is missing.
+// `assay doctor`: what this machine and this build offer, and what to install where something is
+// missing.
 #include <ATen/ATen.h>
 #include <fmt/core.h>
 #include <sqlite3.h>
@@ -31,14 +32,20 @@ void RunDoctor() {
   rows.push_back({"assay", fmt::format("{} ({})", ASSAY_VERSION, ASSAY_BUILD_TYPE)});
   rows.push_back({"libtorch", TORCH_VERSION});
   rows.push_back({"BLAS", blas.library});
-  rows.push_back({"matrix product, 1 thread", fmt::format("{:.0f} GFLOP/s", blas.gflops_one_thread)});
-  rows.push_back({fmt::format("matrix product, {} threads", blas.threads), fmt::format("{:.0f} GFLOP/s", blas.gflops)});
+  rows.push_back(
+      {"matrix product, 1 thread", fmt::format("{:.0f} GFLOP/s", blas.gflops_one_thread)});
+  rows.push_back({fmt::format("matrix product, {} threads", blas.threads),
+                  fmt::format("{:.0f} GFLOP/s", blas.gflops)});
   rows.push_back({"device", at::hasCUDA() ? "cpu, cuda" : "cpu (this libtorch has no CUDA)"});
   rows.push_back({"SQLite", sqlite3_libversion()});
   rows.push_back({"PCRE2", Pcre2Version()});
-  rows.push_back({"fmt", fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)});
-  rows.push_back({"spdlog", fmt::format("{}.{}.{}", SPDLOG_VER_MAJOR, SPDLOG_VER_MINOR, SPDLOG_VER_PATCH)});
-  rows.push_back({"nlohmann-json", fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)});
+  rows.push_back({"fmt", fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100,
+                                     FMT_VERSION % 100)});
+  rows.push_back(
+      {"spdlog", fmt::format("{}.{}.{}", SPDLOG_VER_MAJOR, SPDLOG_VER_MINOR, SPDLOG_VER_PATCH)});
+  rows.push_back(
+      {"nlohmann-json", fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR,
+                                    NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)});
   rows.push_back({"CLI11", CLI11_VERSION});
   rows.push_back({"default model", DefaultModelFolder().value_or("not found").string()});
   fmt::print("{}\n", FormatTable(rows));
@@ -52,7 +59,8 @@ void RunDoctor() {
 }  // namespace
 
 void AddDoctor(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("doctor", "What this machine and build offer: BLAS and its speed, device, library versions");
+  CLI::App* command = app.add_subcommand(
+      "doctor", "What this machine and build offer: BLAS and its speed, device, library versions");
   command->callback(RunDoctor);
 }
 

@@ -20,8 +20,10 @@ struct LoadedModel {
   std::string hash;  // of config, weights and tokenizer files
 };
 
-// Throws kBadInput when the tokenizer has ids beyond the model's vocabulary, and what loading throws.
-LoadedModel LoadModel(const std::filesystem::path& folder, const std::string& device, const std::string& dtype);
+// Throws kBadInput when the tokenizer has ids beyond the model's vocabulary, and what loading
+// throws.
+LoadedModel LoadModel(const std::filesystem::path& folder, const std::string& device,
+                      const std::string& dtype);
 
 // --device and --dtype.
 void AddDeviceOptions(CLI::App& command, std::string& device, std::string& dtype);

@@ -24,7 +24,8 @@ double MatrixProductGflops() {
   for (int repeat = 0; repeat < 6; ++repeat) {
     const auto start = std::chrono::steady_clock::now();
     const at::Tensor c = at::mm(a, b);
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     best = std::max(best, 2.0 * kSide * kSide * kSide / seconds / 1e9);
   }
   return best;
@@ -70,11 +71,14 @@ BlasReport MeasureBlas() {
 }
 
 std::optional<std::string> BlasAdvice(const std::string& library) {
-  if (library.find("openblas") != std::string::npos || library.find("mkl") != std::string::npos || library.starts_with("unknown")) {
+  if (library.find("openblas") != std::string::npos || library.find("mkl") != std::string::npos ||
+      library.starts_with("unknown")) {
     return std::nullopt;
   }
-  return fmt::format("Matrix products run on {}, about 35 times slower than OpenBLAS.\n"
-                     "Install it:  apt-get install libopenblas0-pthread", library);
+  return fmt::format(
+      "Matrix products run on {}, about 35 times slower than OpenBLAS.\n"
+      "Install it:  apt-get install libopenblas0-pthread",
+      library);
 }
 
 void WarnAboutBlas() {
@@ -86,11 +90,14 @@ std::optional<fs::path> DefaultSubstitutesFolder() { return ShippedModel("assay-
 
 fs::path ResolveModel(const std::string& name) {
   if (!name.empty() && name != "default") {
-    if (!fs::is_directory(name)) base::Fail(base::ErrorKind::kNotFound, "{}: no such model folder", name);
+    if (!fs::is_directory(name))
+      base::Fail(base::ErrorKind::kNotFound, "{}: no such model folder", name);
     return name;
   }
   if (const auto shipped = DefaultModelFolder()) return *shipped;
-  base::Fail(base::ErrorKind::kNotFound, "the shipped default model is not installed; set ASSAY_MODELS to the folder models/ or give --model");
+  base::Fail(base::ErrorKind::kNotFound,
+             "the shipped default model is not installed; set ASSAY_MODELS to the folder models/ "
+             "or give --model");
 }
 
 }  // namespace assay::app

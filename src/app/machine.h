@@ -16,13 +16,15 @@ struct BlasReport {
 std::string BlasLibrary();
 BlasReport MeasureBlas();  // takes about a second
 
-// What to install when matrix products run on the reference BLAS, about 35 times slower than OpenBLAS.
+// What to install when matrix products run on the reference BLAS, about 35 times slower than
+// OpenBLAS.
 std::optional<std::string> BlasAdvice(const std::string& library);
 
 // Prints that advice on standard error, if there is any. Called before long work.
 void WarnAboutBlas();
 
-// models/ of the installation or of the source tree: $ASSAY_MODELS, beside the program, or where it was built.
+// models/ of the installation or of the source tree: $ASSAY_MODELS, beside the program, or where it
+// was built.
 std::optional<std::filesystem::path> DefaultModelFolder();
 std::optional<std::filesystem::path> DefaultSubstitutesFolder();
 

@@ -10,8 +10,9 @@
 
 namespace {
 
-// Activations are large and short-lived. By default glibc gives each back to the kernel and takes fresh pages for the
-// next, which doubles the time of a forward; with these limits the memory is used again.
+// Activations are large and short-lived. By default glibc gives each back to the kernel and takes
+// fresh pages for the next, which doubles the time of a forward; with these limits the memory is
+// used again.
 void KeepLargeBlocks() {
   ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
   ::mallopt(M_TRIM_THRESHOLD, 2047 << 20);
@@ -22,7 +23,9 @@ void KeepLargeBlocks() {
 
 int main(int argc, char** argv) {
   KeepLargeBlocks();
-  CLI::App app("Assay: what does each unit of a network respond to, and how little does it take to fool it?", "assay");
+  CLI::App app(
+      "Assay: what does each unit of a network respond to, and how little does it take to fool it?",
+      "assay");
   app.set_version_flag("--version", ASSAY_VERSION);
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);

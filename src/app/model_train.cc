@@ -34,7 +34,9 @@ struct TrainArguments {
 
 // Documents of files and folders in order; of training text, every nth.
 std::vector<std::string> ReadDocuments(const std::string& input, int every) {
-  data::TextCorpus corpus({input}, {}, [](const data::CorpusProblem& problem) { fmt::print(stderr, "warning: {}\n", ToString(problem)); });
+  data::TextCorpus corpus({input}, {}, [](const data::CorpusProblem& problem) {
+    fmt::print(stderr, "warning: {}\n", ToString(problem));
+  });
   std::vector<std::string> out;
   for (int64_t i = 0; auto document = corpus.Next(); ++i) {
     if (i % every == 0) out.push_back(std::move(document->text));
@@ -42,9 +44,11 @@ std::vector<std::string> ReadDocuments(const std::string& input, int every) {
   return out;
 }
 
-training::TokenStream Tokenize(const std::vector<std::string>& documents, const tokenizer::Tokenizer& tokenizer) {
+training::TokenStream Tokenize(const std::vector<std::string>& documents,
+                               const tokenizer::Tokenizer& tokenizer) {
   const tokenizer::SpecialIds specials = tokenizer.Specials();
-  if (!specials.bos) base::Fail(ErrorKind::kUnsupported, "training needs a tokenizer with a BOS token");
+  if (!specials.bos)
+    base::Fail(ErrorKind::kUnsupported, "training needs a tokenizer with a BOS token");
   training::TokenStream out{.bos = *specials.bos, .mask = specials.mask.value_or(0)};
   for (const std::string& document : documents) {
     out.ids.push_back(out.bos);
@@ -55,18 +59,38 @@ training::TokenStream Tokenize(const std::vector<std::string>& documents, const 
 }
 
 // config.json of the two default models.
-nlohmann::json Config(const TrainArguments& arguments, int vocab, const tokenizer::SpecialIds& specials) {
+nlohmann::json Config(const TrainArguments& arguments, int vocab,
+                      const tokenizer::SpecialIds& specials) {
   const int d = arguments.d_model, heads = std::max(1, d / 48);
   if (arguments.kind == "mlm") {
-    return {{"model_type", "distilbert"}, {"architectures", {"DistilBertForMaskedLM"}}, {"activation", "gelu"}, {"dim", d},
-            {"hidden_dim", 4 * d}, {"n_heads", heads}, {"n_layers", arguments.layers > 0 ? arguments.layers : 4},
-            {"vocab_size", vocab}, {"max_position_embeddings", arguments.options.context}, {"pad_token_id", specials.pad.value_or(0)},
-            {"bos_token_id", specials.bos.value_or(0)}, {"tie_word_embeddings", true}, {"torch_dtype", "float16"}};
+    return {{"model_type", "distilbert"},
+            {"architectures", {"DistilBertForMaskedLM"}},
+            {"activation", "gelu"},
+            {"dim", d},
+            {"hidden_dim", 4 * d},
+            {"n_heads", heads},
+            {"n_layers", arguments.layers > 0 ? arguments.layers : 4},
+            {"vocab_size", vocab},
+            {"max_position_embeddings", arguments.options.context},
+            {"pad_token_id", specials.pad.value_or(0)},
+            {"bos_token_id", specials.bos.value_or(0)},
+            {"tie_word_embeddings", true},
+            {"torch_dtype", "float16"}};
   }
-  return {{"model_type", "gpt2"}, {"architectures", {"GPT2LMHeadModel"}}, {"activation_function", "solu_ln"}, {"n_embd", d},
-          {"n_inner", 4 * d}, {"n_head", heads}, {"n_layer", arguments.layers > 0 ? arguments.layers : 6}, {"vocab_size", vocab},
-          {"n_positions", arguments.options.context}, {"layer_norm_epsilon", 1e-5}, {"bos_token_id", specials.bos.value_or(0)},
-          {"eos_token_id", specials.eos.value_or(0)}, {"tie_word_embeddings", true}, {"torch_dtype", "float16"}};
+  return {{"model_type", "gpt2"},
+          {"architectures", {"GPT2LMHeadModel"}},
+          {"activation_function", "solu_ln"},
+          {"n_embd", d},
+          {"n_inner", 4 * d},
+          {"n_head", heads},
+          {"n_layer", arguments.layers > 0 ? arguments.layers : 6},
+          {"vocab_size", vocab},
+          {"n_positions", arguments.options.context},
+          {"layer_norm_epsilon", 1e-5},
+          {"bos_token_id", specials.bos.value_or(0)},
+          {"eos_token_id", specials.eos.value_or(0)},
+          {"tie_word_embeddings", true},
+          {"torch_dtype", "float16"}};
 }
 
 void PrintCurve(const std::vector<training::LossPoint>& curve) {
@@ -76,8 +100,10 @@ void PrintCurve(const std::vector<training::LossPoint>& curve) {
     held_out.push_back(point.held_out);
   }
   if (curve.empty()) return;
-  fmt::print("training loss  {}  {:.3f} -> {:.3f}\nheld-out loss  {}  {:.3f} -> {:.3f} nats a token\n", Sparkline(training), training.front(),
-             training.back(), Sparkline(held_out), held_out.front(), held_out.back());
+  fmt::print(
+      "training loss  {}  {:.3f} -> {:.3f}\nheld-out loss  {}  {:.3f} -> {:.3f} nats a token\n",
+      Sparkline(training), training.front(), training.back(), Sparkline(held_out), held_out.front(),
+      held_out.back());
 }
 
 void RunTrain(const TrainArguments& arguments) {
@@ -92,14 +118,17 @@ void RunTrain(const TrainArguments& arguments) {
     bpe.pad_token = "<|pad|>";
     bpe.mask_token = "<|mask|>";
     // From all the text: the vocabulary does not depend on --every.
-    tokenizer::WriteTokenizerFolder(tokenizer::TrainBpe(ReadDocuments(arguments.text, 1), bpe), out);
+    tokenizer::WriteTokenizerFolder(tokenizer::TrainBpe(ReadDocuments(arguments.text, 1), bpe),
+                                    out);
   }
   const auto tokens = tokenizer::LoadTokenizer(vocabulary);
-  const training::TokenStream train = Tokenize(documents, *tokens), held_out = Tokenize(ReadDocuments(arguments.held_out, 1), *tokens);
+  const training::TokenStream train = Tokenize(documents, *tokens),
+                              held_out = Tokenize(ReadDocuments(arguments.held_out, 1), *tokens);
   const nlohmann::json config_json = Config(arguments, tokens->VocabSize(), tokens->Specials());
   const model::TransformerConfig config = model::ParseTransformerConfig(config_json, "config.json");
   fmt::print(stderr, "{} training tokens, {} held out\n", train.ids.size(), held_out.ids.size());
-  base::Progress progress("train " + arguments.kind, "steps", arguments.options.steps, TerminalProgress());
+  base::Progress progress("train " + arguments.kind, "steps", arguments.options.steps,
+                          TerminalProgress());
   int64_t seen = 0;
   const model::Transformer model = training::TrainLanguageModel(
       config, train, held_out, arguments.options, out / "checkpoint",
@@ -108,7 +137,8 @@ void RunTrain(const TrainArguments& arguments) {
         seen = report.step;
       },
       [](const training::LossPoint& point) {
-        fmt::print(stderr, "\nstep {}: training loss {:.4f}, held-out loss {:.4f}\n", point.step, point.training, point.held_out);
+        fmt::print(stderr, "\nstep {}: training loss {:.4f}, held-out loss {:.4f}\n", point.step,
+                   point.training, point.held_out);
       });
   progress.Finish();
   auto tensors = model::ExportTransformerWeights(model.weights(), config);
@@ -116,12 +146,18 @@ void RunTrain(const TrainArguments& arguments) {
   model::WriteSafetensors(out / "model.safetensors", tensors, {{"format", "pt"}});
   base::WriteFile(out / "config.json", config_json.dump(2) + "\n");
   if (vocabulary != out) {
-    for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) base::WriteFile(out / name, base::ReadFile(vocabulary / name));
+    for (const char* name : {"tokenizer.json", "tokenizer_config.json"})
+      base::WriteFile(out / name, base::ReadFile(vocabulary / name));
   }
   const std::vector<training::LossPoint> curve = training::ReadLossCurve(out / "checkpoint");
-  nlohmann::json record = {{"options", base::FieldsToJson(arguments.options)}, {"training_tokens", train.ids.size()},
-                           {"held_out_tokens", held_out.ids.size()}, {"every", arguments.every}, {"curve", nlohmann::json::array()}};
-  for (const auto& point : curve) record["curve"].push_back({{"step", point.step}, {"training", point.training}, {"held_out", point.held_out}});
+  nlohmann::json record = {{"options", base::FieldsToJson(arguments.options)},
+                           {"training_tokens", train.ids.size()},
+                           {"held_out_tokens", held_out.ids.size()},
+                           {"every", arguments.every},
+                           {"curve", nlohmann::json::array()}};
+  for (const auto& point : curve)
+    record["curve"].push_back(
+        {{"step", point.step}, {"training", point.training}, {"held_out", point.held_out}});
   base::WriteFile(out / "training.json", record.dump(1) + "\n");
   PrintCurve(curve);
   fmt::print("wrote {}\n", out.string());
@@ -132,11 +168,13 @@ struct EvaluateArguments {
   int every = 1;
 };
 
-// Sequences of at most the model's length, each starting with BOS: both models see the same context.
+// Sequences of at most the model's length, each starting with BOS: both models see the same
+// context.
 std::vector<std::vector<TokenId>> CutSequences(const training::TokenStream& stream, int length) {
   std::vector<std::vector<TokenId>> out;
   for (const TokenId token : stream.ids) {
-    if (token == stream.bos || out.empty() || static_cast<int>(out.back().size()) == length) out.push_back({stream.bos});
+    if (token == stream.bos || out.empty() || static_cast<int>(out.back().size()) == length)
+      out.push_back({stream.bos});
     if (token != stream.bos) out.back().push_back(token);
   }
   return out;
@@ -146,45 +184,72 @@ void RunEvaluate(const EvaluateArguments& arguments) {
   const fs::path folder = ResolveModel(arguments.model);
   const model::Transformer model = model::Transformer::Load(folder);
   const auto tokens = tokenizer::LoadTokenizer(folder);
-  const training::TokenStream train = Tokenize(ReadDocuments(arguments.text, arguments.every), *tokens);
+  const training::TokenStream train =
+      Tokenize(ReadDocuments(arguments.text, arguments.every), *tokens);
   const training::TokenStream held_out = Tokenize(ReadDocuments(arguments.held_out, 1), *tokens);
   training::NgramLm ngram({.order = 5}, model.config().vocab);
   for (const auto& document : CutSequences(train, 1 << 30)) ngram.Add(document);
   const auto sequences = CutSequences(held_out, model.config().max_positions);
   training::TokenScore score;
   for (const auto& sequence : sequences) score += ngram.Score(sequence);
-  const double perplexity = std::exp(training::MeanLoss(model, sequences)), baseline = score.Perplexity();
-  fmt::print("{}", FormatTable({{"held-out text", "perplexity"},
-                                {fmt::format("{} ({} layers, d_model {})", folder.filename().string(), model.config().layers, model.config().d_model), fmt::format("{:.2f}", perplexity)},
-                                {"interpolated 5-gram (modified Kneser-Ney)", fmt::format("{:.2f}", baseline)},
-                                {"below the 5-gram by", fmt::format("{:.1f}%", 100 * (1 - perplexity / baseline))}}));
-  fmt::print("{} tokens of held-out text; both learned from the same {} tokens\n", score.tokens, train.ids.size());
+  const double perplexity = std::exp(training::MeanLoss(model, sequences)),
+               baseline = score.Perplexity();
+  fmt::print(
+      "{}",
+      FormatTable(
+          {{"held-out text", "perplexity"},
+           {fmt::format("{} ({} layers, d_model {})", folder.filename().string(),
+                        model.config().layers, model.config().d_model),
+            fmt::format("{:.2f}", perplexity)},
+           {"interpolated 5-gram (modified Kneser-Ney)", fmt::format("{:.2f}", baseline)},
+           {"below the 5-gram by", fmt::format("{:.1f}%", 100 * (1 - perplexity / baseline))}}));
+  fmt::print("{} tokens of held-out text; both learned from the same {} tokens\n", score.tokens,
+             train.ids.size());
 }
 
 }  // namespace
 
 void AddModelTraining(CLI::App& model) {
   auto train = std::make_shared<TrainArguments>();
-  CLI::App* command = model.add_subcommand("train", "Train a default model from scratch: a SoLU transformer, or a masked LM over its tokenizer");
-  command->add_option("--kind", train->kind, "lm: SoLU transformer; mlm: masked language model")->check(CLI::IsMember({"lm", "mlm"}))->capture_default_str();
-  command->add_option("--text", train->text, "training text: file or folder of .txt and .jsonl")->required();
+  CLI::App* command = model.add_subcommand(
+      "train",
+      "Train a default model from scratch: a SoLU transformer, or a masked LM over its tokenizer");
+  command->add_option("--kind", train->kind, "lm: SoLU transformer; mlm: masked language model")
+      ->check(CLI::IsMember({"lm", "mlm"}))
+      ->capture_default_str();
+  command->add_option("--text", train->text, "training text: file or folder of .txt and .jsonl")
+      ->required();
   command->add_option("--held-out", train->held_out, "text to watch the loss on")->required();
-  command->add_option("--out", train->out, "model folder to write; holds the checkpoint too")->required();
-  command->add_option("--tokenizer", train->tokenizer, "folder of the tokenizer to use; absent: learn one");
-  command->add_option("--every", train->every, "train on every nth document")->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--vocab", train->vocab, "tokens to learn")->check(CLI::Range(300, 100000))->capture_default_str();
-  command->add_option("--layers", train->layers, "0: 6 for lm, 4 for mlm")->check(CLI::Range(0, 48))->capture_default_str();
-  command->add_option("--d-model", train->d_model, "width, a multiple of 48")->check(CLI::Range(48, 4800))->capture_default_str();
+  command->add_option("--out", train->out, "model folder to write; holds the checkpoint too")
+      ->required();
+  command->add_option("--tokenizer", train->tokenizer,
+                      "folder of the tokenizer to use; absent: learn one");
+  command->add_option("--every", train->every, "train on every nth document")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--vocab", train->vocab, "tokens to learn")
+      ->check(CLI::Range(300, 100000))
+      ->capture_default_str();
+  command->add_option("--layers", train->layers, "0: 6 for lm, 4 for mlm")
+      ->check(CLI::Range(0, 48))
+      ->capture_default_str();
+  command->add_option("--d-model", train->d_model, "width, a multiple of 48")
+      ->check(CLI::Range(48, 4800))
+      ->capture_default_str();
   command->add_option("--threads", train->threads, "0: all")->capture_default_str();
   BindOptions(*command, train->options, "Training");
   command->callback([train] { RunTrain(*train); });
 
   auto evaluate = std::make_shared<EvaluateArguments>();
-  command = model.add_subcommand("evaluate", "Perplexity on held-out text, beside a 5-gram model of the same training text");
+  command = model.add_subcommand(
+      "evaluate", "Perplexity on held-out text, beside a 5-gram model of the same training text");
   command->add_option("DIR", evaluate->model, "model folder, or default")->required();
   command->add_option("--text", evaluate->text, "the model's training text")->required();
-  command->add_option("--held-out", evaluate->held_out, "text that it was not trained on")->required();
-  command->add_option("--every", evaluate->every, "as in training")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--held-out", evaluate->held_out, "text that it was not trained on")
+      ->required();
+  command->add_option("--every", evaluate->every, "as in training")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->callback([evaluate] { RunEvaluate(*evaluate); });
 }
 

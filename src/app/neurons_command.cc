@@ -4,7 +4,9 @@
 namespace assay::app {
 
 void AddNeurons(CLI::App& app) {
-  CLI::App* neurons = app.add_subcommand("neurons", "What every MLP neuron of a language model responds to: examples, graphs, scores, search");
+  CLI::App* neurons = app.add_subcommand(
+      "neurons",
+      "What every MLP neuron of a language model responds to: examples, graphs, scores, search");
   neurons->require_subcommand(1);
   AddNeuronsCollect(*neurons);
   AddNeuronsGraph(*neurons);

@@ -12,18 +12,23 @@ namespace assay::app {
 using base::ErrorKind;
 using base::Fail;
 
-nlohmann::json RequireManifest(const store::RunStore& store, const std::string& key, const std::string& command) {
+nlohmann::json RequireManifest(const store::RunStore& store, const std::string& key,
+                               const std::string& command) {
   const auto found = store.Manifest(key);
   if (!found) Fail(ErrorKind::kNotFound, "the run has no {} yet; make it with `{}`", key, command);
   return *found;
 }
 
-LoadedModel LoadRunModel(const store::RunStore& store, const std::string& given_folder, const std::string& device, const std::string& dtype) {
+LoadedModel LoadRunModel(const store::RunStore& store, const std::string& given_folder,
+                         const std::string& device, const std::string& dtype) {
   const nlohmann::json recorded = RequireManifest(store, "model", "assay neurons collect");
-  const std::string folder = given_folder.empty() ? recorded.at("folder").get<std::string>() : given_folder;
+  const std::string folder =
+      given_folder.empty() ? recorded.at("folder").get<std::string>() : given_folder;
   LoadedModel model = LoadModel(ResolveModel(folder), device, dtype);
   if (model.hash != recorded.at("hash")) {
-    Fail(ErrorKind::kBadInput, "{}: the model's files are not those that the run was collected with (hash {}, then {}); give --model, or collect again",
+    Fail(ErrorKind::kBadInput,
+         "{}: the model's files are not those that the run was collected with (hash {}, then {}); "
+         "give --model, or collect again",
          model.folder.string(), model.hash, recorded.at("hash").get<std::string>());
   }
   return model;
@@ -31,12 +36,15 @@ LoadedModel LoadRunModel(const store::RunStore& store, const std::string& given_
 
 neurons::GraphOptions RunGraphOptions(const store::RunStore& store) {
   neurons::GraphOptions options;
-  base::FieldsFromJson(RequireManifest(store, "graph", "assay neurons graph").at("options"), options);
+  base::FieldsFromJson(RequireManifest(store, "graph", "assay neurons graph").at("options"),
+                       options);
   return options;
 }
 
-neurons::TokenClasses RunTokenClasses(const store::RunStore& store, const neurons::GraphOptions& options) {
-  return options.normalize_tokens ? neurons::TokenClasses::Normalized(store.TokenTexts()) : neurons::TokenClasses();
+neurons::TokenClasses RunTokenClasses(const store::RunStore& store,
+                                      const neurons::GraphOptions& options) {
+  return options.normalize_tokens ? neurons::TokenClasses::Normalized(store.TokenTexts())
+                                  : neurons::TokenClasses();
 }
 
 int RunBosTokens(const store::RunStore& store) {
@@ -44,14 +52,19 @@ int RunBosTokens(const store::RunStore& store) {
 }
 
 int RunFirstCounted(const store::RunStore& store) {
-  return RequireManifest(store, "sequences", "assay neurons collect").at("first_counted").get<int>();
+  return RequireManifest(store, "sequences", "assay neurons collect")
+      .at("first_counted")
+      .get<int>();
 }
 
 view::NeuronRecords ReadNeuron(const store::RunStore& store, base::UnitId unit) {
-  view::NeuronRecords out{.unit = unit, .stats = store.GetStats(unit), .examples = store.GetExamples(unit)};
-  if (!out.stats && out.examples.empty()) Fail(ErrorKind::kNotFound, "the run knows nothing about neuron {}", base::ToString(unit));
+  view::NeuronRecords out{
+      .unit = unit, .stats = store.GetStats(unit), .examples = store.GetExamples(unit)};
+  if (!out.stats && out.examples.empty())
+    Fail(ErrorKind::kNotFound, "the run knows nothing about neuron {}", base::ToString(unit));
   for (const store::Example& example : out.examples) {
-    if (!out.sequences.contains(example.sequence)) out.sequences.emplace(example.sequence, store.GetSequence(example.sequence));
+    if (!out.sequences.contains(example.sequence))
+      out.sequences.emplace(example.sequence, store.GetSequence(example.sequence));
   }
   out.prunings = store.GetPrunings(unit);
   out.prompts = store.GetPrompts(unit);
@@ -60,6 +73,8 @@ view::NeuronRecords ReadNeuron(const store::RunStore& store, base::UnitId unit) 
   return out;
 }
 
-std::string TimeNow() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+std::string TimeNow() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
 
 }  // namespace assay::app

@@ -13,14 +13,18 @@
 namespace assay::app {
 
 // The run's manifest entry; throws kNotFound saying which command makes it.
-nlohmann::json RequireManifest(const store::RunStore& store, const std::string& key, const std::string& command);
+nlohmann::json RequireManifest(const store::RunStore& store, const std::string& key,
+                               const std::string& command);
 
-// Loads the model that the run was collected with (or the folder given). Throws kBadInput when its content has changed.
-LoadedModel LoadRunModel(const store::RunStore& store, const std::string& given_folder, const std::string& device, const std::string& dtype);
+// Loads the model that the run was collected with (or the folder given). Throws kBadInput when its
+// content has changed.
+LoadedModel LoadRunModel(const store::RunStore& store, const std::string& given_folder,
+                         const std::string& device, const std::string& dtype);
 
 // Options that the run's graphs were made with. Throws kNotFound when there are none yet.
 neurons::GraphOptions RunGraphOptions(const store::RunStore& store);
-neurons::TokenClasses RunTokenClasses(const store::RunStore& store, const neurons::GraphOptions& options);
+neurons::TokenClasses RunTokenClasses(const store::RunStore& store,
+                                      const neurons::GraphOptions& options);
 
 // BOS tokens that every sequence of the run starts with (0 or 1), and the first token that counts.
 int RunBosTokens(const store::RunStore& store);

@@ -29,14 +29,19 @@ std::vector<std::vector<int32_t>> SampledSequences(const store::RunStore& store,
   const nlohmann::json sequences = RequireManifest(store, "sequences", "assay neurons collect");
   if (!sequences.contains("sampled")) return out;  // given examples: there is no text to draw from
   for (const auto& id : sequences.at("sampled")) {
-    if (static_cast<int>(out.size()) < count) out.push_back(store.GetSequence(id.get<int64_t>()).tokens);
+    if (static_cast<int>(out.size()) < count)
+      out.push_back(store.GetSequence(id.get<int64_t>()).tokens);
   }
   return out;
 }
 
-std::vector<std::vector<int32_t>> SecondText(const ScoreArguments& arguments, const LoadedModel& model, int bos_tokens) {
-  data::TextCorpus corpus({arguments.text}, {}, [](const data::CorpusProblem& problem) { fmt::print(stderr, "warning: {}\n", ToString(problem)); });
-  const auto bos = data::ResolveBos(bos_tokens > 0 ? "always" : "never", model.tokenizer->Specials(), model.network.config().bos_id);
+std::vector<std::vector<int32_t>> SecondText(const ScoreArguments& arguments,
+                                             const LoadedModel& model, int bos_tokens) {
+  data::TextCorpus corpus({arguments.text}, {}, [](const data::CorpusProblem& problem) {
+    fmt::print(stderr, "warning: {}\n", ToString(problem));
+  });
+  const auto bos = data::ResolveBos(bos_tokens > 0 ? "always" : "never",
+                                    model.tokenizer->Specials(), model.network.config().bos_id);
   data::TokenSequenceOptions options;
   options.max_tokens = std::min(options.max_tokens, model.network.config().max_positions);
   options.max_sequences = arguments.sequences;
@@ -54,18 +59,27 @@ void RunScore(const ScoreArguments& arguments) {
   context.bos_tokens = RunBosTokens(store);
   context.first_counted = RunFirstCounted(store);
   const std::vector<base::UnitId> units = store.UnitsWithGraph();
-  if (units.empty()) Fail(ErrorKind::kNotFound, "{}: has no graphs to score; make them with `assay neurons graph`", arguments.run);
+  if (units.empty())
+    Fail(ErrorKind::kNotFound, "{}: has no graphs to score; make them with `assay neurons graph`",
+         arguments.run);
   store.DropScores();
   neurons::ScoreHeldOut(store, units, context, TerminalProgress());
   const auto random = SampledSequences(store, arguments.sequences);
   if (!random.empty() || !arguments.text.empty()) {
-    const LoadedModel model = LoadRunModel(store, arguments.model, arguments.device, arguments.dtype);
-    if (!random.empty()) neurons::ScoreTexts(store, units, "random_text", random, model.network, context, TerminalProgress());
+    const LoadedModel model =
+        LoadRunModel(store, arguments.model, arguments.device, arguments.dtype);
+    if (!random.empty())
+      neurons::ScoreTexts(store, units, "random_text", random, model.network, context,
+                          TerminalProgress());
     if (!arguments.text.empty()) {
-      neurons::ScoreTexts(store, units, "second_text", SecondText(arguments, model, context.bos_tokens), model.network, context, TerminalProgress());
+      neurons::ScoreTexts(store, units, "second_text",
+                          SecondText(arguments, model, context.bos_tokens), model.network, context,
+                          TerminalProgress());
     }
   }
-  store.PutManifest("score", {{"sequences", arguments.sequences}, {"second_text", arguments.text}, {"finished_at", TimeNow()}});
+  store.PutManifest("score", {{"sequences", arguments.sequences},
+                              {"second_text", arguments.text},
+                              {"finished_at", TimeNow()}});
   fmt::print("{}", ScoreTables(store));
   if (!arguments.json.empty()) base::WriteFile(arguments.json, ScoreJson(store).dump(1) + "\n");
 }
@@ -74,11 +88,16 @@ void RunScore(const ScoreArguments& arguments) {
 
 void AddNeuronsScore(CLI::App& neurons) {
   auto arguments = std::make_shared<ScoreArguments>();
-  CLI::App* command = neurons.add_subcommand("score", "Precision, recall and F1 of every graph, beside token and n-gram lookup");
+  CLI::App* command = neurons.add_subcommand(
+      "score", "Precision, recall and F1 of every graph, beside token and n-gram lookup");
   command->add_option("--run", arguments->run, "run folder")->required();
   command->add_option("--model", arguments->model, "model folder; absent: the one of the run");
   command->add_option("--text", arguments->text, "also score on this second text (file or folder)");
-  command->add_option("--sequences", arguments->sequences, "sequences of random text and of the second text")->check(CLI::PositiveNumber)->capture_default_str();
+  command
+      ->add_option("--sequences", arguments->sequences,
+                   "sequences of random text and of the second text")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->add_option("--json", arguments->json, "write the scores to this file");
   AddDeviceOptions(*command, arguments->device, arguments->dtype);
   command->callback([arguments] { RunScore(*arguments); });

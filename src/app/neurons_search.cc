@@ -23,7 +23,8 @@ struct SearchArguments {
 
 std::string TokenList(const std::vector<std::string>& tokens, size_t most) {
   std::string out;
-  for (size_t i = 0; i < std::min(tokens.size(), most); ++i) out += (i > 0 ? "  " : "") + view::ShowToken(tokens[i]);
+  for (size_t i = 0; i < std::min(tokens.size(), most); ++i)
+    out += (i > 0 ? "  " : "") + view::ShowToken(tokens[i]);
   return out;
 }
 
@@ -31,8 +32,10 @@ void RunSearch(const SearchArguments& arguments) {
   const store::RunStore store = store::RunStore::Open(arguments.run, store::RunStore::Mode::kRead);
   const auto start = std::chrono::steady_clock::now();
   const std::vector<store::GraphHit> hits = store::GraphIndex(store).Search(arguments.query);
-  const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  std::vector<std::vector<std::string>> rows = {{"neuron", "F1", "repeated", "activating (of)", "context (of)"}};
+  const double ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  std::vector<std::vector<std::string>> rows = {
+      {"neuron", "F1", "repeated", "activating (of)", "context (of)"}};
   for (const store::GraphHit& hit : hits) {
     rows.push_back({base::ToString(hit.unit), hit.f1 ? fmt::format("{:.2f}", *hit.f1) : "-",
                     fmt::format("{} ({:.0f}%)", hit.repeated_tokens, 100 * hit.repeated_share),
@@ -52,28 +55,41 @@ void RunSimilar(const SimilarArguments& arguments) {
   const store::RunStore store = store::RunStore::Open(arguments.run, store::RunStore::Mode::kRead);
   std::optional<base::UnitId> unit;
   if (!arguments.unit.empty()) unit = neurons::ParseUnit(arguments.unit);
-  const auto measure = arguments.measure == "subset" ? store::SetOverlap::kSubset : store::SetOverlap::kOverlap;
-  const auto pairs = store::GraphIndex(store).Similar(unit, measure, arguments.threshold, arguments.limit);
+  const auto measure =
+      arguments.measure == "subset" ? store::SetOverlap::kSubset : store::SetOverlap::kOverlap;
+  const auto pairs =
+      store::GraphIndex(store).Similar(unit, measure, arguments.threshold, arguments.limit);
   std::vector<std::vector<std::string>> rows = {{"neuron", "similar to", "activating", "context"}};
   for (const store::SimilarPair& pair : pairs) {
-    rows.push_back({base::ToString(pair.first), base::ToString(pair.second), fmt::format("{:.2f}", pair.activating_overlap), fmt::format("{:.2f}", pair.context_overlap)});
+    rows.push_back({base::ToString(pair.first), base::ToString(pair.second),
+                    fmt::format("{:.2f}", pair.activating_overlap),
+                    fmt::format("{:.2f}", pair.context_overlap)});
   }
-  fmt::print("{}{} pairs with {} >= {} of activating and of context tokens\n", FormatTable(rows), pairs.size(), arguments.measure, arguments.threshold);
+  fmt::print("{}{} pairs with {} >= {} of activating and of context tokens\n", FormatTable(rows),
+             pairs.size(), arguments.measure, arguments.threshold);
 }
 
 }  // namespace
 
 void AddNeuronsSearch(CLI::App& neurons) {
   auto search = std::make_shared<SearchArguments>();
-  CLI::App* command = neurons.add_subcommand("search", "Find neurons by the tokens of their graphs");
+  CLI::App* command =
+      neurons.add_subcommand("search", "Find neurons by the tokens of their graphs");
   command->add_option("--run", search->run, "run folder")->required();
-  command->add_option("--activating", search->query.activating, "the neuron fires on this token (repeatable: on all of them)");
-  command->add_option("--context", search->query.context, "this token is context that matters (repeatable)");
-  command->add_flag("--exact", search->query.exact, "tokens as written: case and leading space count");
-  command->add_flag("--repeated", search->query.repeated, "the same token is activating and context (in-context neurons)");
+  command->add_option("--activating", search->query.activating,
+                      "the neuron fires on this token (repeatable: on all of them)");
+  command->add_option("--context", search->query.context,
+                      "this token is context that matters (repeatable)");
+  command->add_flag("--exact", search->query.exact,
+                    "tokens as written: case and leading space count");
+  command->add_flag("--repeated", search->query.repeated,
+                    "the same token is activating and context (in-context neurons)");
   command->add_option("--layer", search->layer, "only this layer")->check(CLI::NonNegativeNumber);
-  command->add_option("--min-f1", search->min_f1, "only graphs with at least this held-out F1")->check(CLI::Range(0.0, 1.0));
-  command->add_option("--limit", search->query.limit, "neurons shown")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--min-f1", search->min_f1, "only graphs with at least this held-out F1")
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_option("--limit", search->query.limit, "neurons shown")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->callback([search] {
     if (search->layer >= 0) search->query.layer = search->layer;
     if (search->min_f1 >= 0) search->query.min_f1 = search->min_f1;
@@ -84,9 +100,17 @@ void AddNeuronsSearch(CLI::App& neurons) {
   command = neurons.add_subcommand("similar", "Pairs of neurons whose graphs have the same tokens");
   command->add_option("UNIT", similar->unit, "LAYER:NEURON; absent: all pairs of the run");
   command->add_option("--run", similar->run, "run folder")->required();
-  command->add_option("--measure", similar->measure, "overlap: shared over the larger set; subset: over the smaller")->check(CLI::IsMember({"overlap", "subset"}))->capture_default_str();
-  command->add_option("--threshold", similar->threshold, "for activating and for context tokens")->check(CLI::Range(0.0, 1.0))->capture_default_str();
-  command->add_option("--limit", similar->limit, "pairs shown")->check(CLI::PositiveNumber)->capture_default_str();
+  command
+      ->add_option("--measure", similar->measure,
+                   "overlap: shared over the larger set; subset: over the smaller")
+      ->check(CLI::IsMember({"overlap", "subset"}))
+      ->capture_default_str();
+  command->add_option("--threshold", similar->threshold, "for activating and for context tokens")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command->add_option("--limit", similar->limit, "pairs shown")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->callback([similar] { RunSimilar(*similar); });
 }
 

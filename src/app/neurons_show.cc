@@ -34,18 +34,31 @@ void RunShow(const ShowArguments& arguments) {
   const view::NeuronRecords records = ReadNeuron(store, neurons::ParseUnit(arguments.unit));
   const std::vector<std::string> texts = store.TokenTexts();
   const nlohmann::json model = RequireManifest(store, "model", "assay neurons collect");
-  const std::string name = std::filesystem::path(model.at("folder").get<std::string>()).filename().string();
+  const std::string name =
+      std::filesystem::path(model.at("folder").get<std::string>()).filename().string();
   const bool pictures = !arguments.svg.empty() || !arguments.dot.empty() || !arguments.html.empty();
-  if (pictures && !records.graph) Fail(ErrorKind::kNotFound, "neuron {} has no graph yet; make it with `assay neurons graph --units {}`", arguments.unit, arguments.unit);
+  if (pictures && !records.graph)
+    Fail(ErrorKind::kNotFound,
+         "neuron {} has no graph yet; make it with `assay neurons graph --units {}`",
+         arguments.unit, arguments.unit);
   if (!pictures) {
-    fmt::print("{}", view::WriteTerminalSummary({.records = records, .token_texts = texts, .model = name, .colour = ::isatty(STDOUT_FILENO) == 1}));
+    fmt::print("{}", view::WriteTerminalSummary({.records = records,
+                                                 .token_texts = texts,
+                                                 .model = name,
+                                                 .colour = ::isatty(STDOUT_FILENO) == 1}));
     return;
   }
   const std::string title = fmt::format("{}  neuron {}", name, arguments.unit);
-  if (!arguments.svg.empty()) base::WriteFile(arguments.svg, view::WriteSvg(view::DrawGraph(*records.graph, texts), {.title = title}));
-  if (!arguments.dot.empty()) base::WriteFile(arguments.dot, view::WriteDot(view::DrawGraph(*records.graph, texts), title));
+  if (!arguments.svg.empty())
+    base::WriteFile(arguments.svg,
+                    view::WriteSvg(view::DrawGraph(*records.graph, texts), {.title = title}));
+  if (!arguments.dot.empty())
+    base::WriteFile(arguments.dot, view::WriteDot(view::DrawGraph(*records.graph, texts), title));
   if (!arguments.html.empty()) {
-    base::WriteFile(arguments.html, view::WriteNeuronPage({.records = records, .token_texts = texts, .model = name, .hook = model.value("hook", "")}));
+    base::WriteFile(arguments.html, view::WriteNeuronPage({.records = records,
+                                                           .token_texts = texts,
+                                                           .model = name,
+                                                           .hook = model.value("hook", "")}));
   }
   for (const std::string& path : {arguments.svg, arguments.dot, arguments.html}) {
     if (!path.empty()) fmt::print("wrote {}\n", path);
@@ -60,29 +73,41 @@ void RunPredict(const PredictArguments& arguments) {
   const store::RunStore store = store::RunStore::Open(arguments.run, store::RunStore::Mode::kRead);
   const base::UnitId unit = neurons::ParseUnit(arguments.unit);
   const auto graph = store.GetGraph(unit);
-  if (!graph || !(graph->max_activation > 0)) Fail(ErrorKind::kNotFound, "neuron {} has no graph in {}", arguments.unit, arguments.run);
+  if (!graph || !(graph->max_activation > 0))
+    Fail(ErrorKind::kNotFound, "neuron {} has no graph in {}", arguments.unit, arguments.run);
   const neurons::GraphOptions options = RunGraphOptions(store);
   const neurons::TokenClasses classes = RunTokenClasses(store, options);
   const neurons::TokenTrie trie(graph->nodes, options, classes);
   const LoadedModel model = LoadRunModel(store, arguments.model, arguments.device, arguments.dtype);
-  std::vector<int32_t> tokens = model.tokenizer->Encode(arguments.text, tokenizer::SpecialTokens::kNone).ids;
+  std::vector<int32_t> tokens =
+      model.tokenizer->Encode(arguments.text, tokenizer::SpecialTokens::kNone).ids;
   const int bos_tokens = RunBosTokens(store);
   if (bos_tokens > 0) {
-    tokens.insert(tokens.begin(), *data::ResolveBos("always", model.tokenizer->Specials(), model.network.config().bos_id));
+    tokens.insert(tokens.begin(), *data::ResolveBos("always", model.tokenizer->Specials(),
+                                                    model.network.config().bos_id));
   }
   if (tokens.size() <= static_cast<size_t>(bos_tokens)) Fail(ErrorKind::kUsage, "--text is empty");
   measure::ProbeScheduler prober(model.network);
   const std::vector<measure::Probe> probes = {{tokens, unit}};
   const std::vector<float> activations = prober.Activations(probes)[0];
   const std::vector<std::string> texts = store.TokenTexts();
-  std::vector<std::vector<std::string>> rows = {{"token", "activation", "normalised", "predicted", ""}};
+  std::vector<std::vector<std::string>> rows = {
+      {"token", "activation", "normalised", "predicted", ""}};
   for (size_t t = static_cast<size_t>(bos_tokens); t < tokens.size(); ++t) {
-    const double truth = activations[t] / graph->max_activation, predicted = trie.Predict(tokens, t, static_cast<size_t>(bos_tokens));
-    const char* verdict = truth >= 0.5 && predicted >= 0.5 ? "hit" : truth >= 0.5 ? "missed" : predicted >= 0.5 ? "false alarm" : "";
-    rows.push_back({view::ShowToken(texts.at(static_cast<size_t>(tokens[t]))), fmt::format("{:.3f}", activations[t]), fmt::format("{:.2f}", truth),
+    const double truth = activations[t] / graph->max_activation,
+                 predicted = trie.Predict(tokens, t, static_cast<size_t>(bos_tokens));
+    const char* verdict = truth >= 0.5 && predicted >= 0.5 ? "hit"
+                          : truth >= 0.5                   ? "missed"
+                          : predicted >= 0.5               ? "false alarm"
+                                                           : "";
+    rows.push_back({view::ShowToken(texts.at(static_cast<size_t>(tokens[t]))),
+                    fmt::format("{:.3f}", activations[t]), fmt::format("{:.2f}", truth),
                     fmt::format("{:.2f}", predicted), verdict});
   }
-  fmt::print("{}normalised by {:.3f}, the neuron's largest activation in the collected text; it fires from 0.5 on\n", FormatTable(rows), graph->max_activation);
+  fmt::print(
+      "{}normalised by {:.3f}, the neuron's largest activation in the collected text; it fires "
+      "from 0.5 on\n",
+      FormatTable(rows), graph->max_activation);
 }
 
 struct ExportArguments {
@@ -92,16 +117,26 @@ struct ExportArguments {
 
 void RunExport(const ExportArguments& arguments) {
   const store::RunStore store = store::RunStore::Open(arguments.run, store::RunStore::Mode::kRead);
-  const std::vector<base::UnitId> units = neurons::SelectUnits(arguments.selection, store.UnitsWithExamples());
+  const std::vector<base::UnitId> units =
+      neurons::SelectUnits(arguments.selection, store.UnitsWithExamples());
   const std::vector<std::string> texts = store.TokenTexts();
-  const std::string name = std::filesystem::path(RequireManifest(store, "model", "assay neurons collect").at("folder").get<std::string>()).filename().string();
-  base::Progress progress("export", "neurons", static_cast<int64_t>(units.size()), TerminalProgress());
+  const std::string name =
+      std::filesystem::path(
+          RequireManifest(store, "model", "assay neurons collect").at("folder").get<std::string>())
+          .filename()
+          .string();
+  base::Progress progress("export", "neurons", static_cast<int64_t>(units.size()),
+                          TerminalProgress());
   for (const base::UnitId unit : units) {
     const view::NeuronRecords records = ReadNeuron(store, unit);
-    const std::filesystem::path stem = std::filesystem::path(arguments.out) / fmt::format("{}_{}", unit.layer, unit.index);
-    if (arguments.format != "dot") base::WriteFile(stem.string() + ".json", view::WriteNeuronJson(records, texts, name) + "\n");
+    const std::filesystem::path stem =
+        std::filesystem::path(arguments.out) / fmt::format("{}_{}", unit.layer, unit.index);
+    if (arguments.format != "dot")
+      base::WriteFile(stem.string() + ".json", view::WriteNeuronJson(records, texts, name) + "\n");
     if (arguments.format != "json" && records.graph) {
-      base::WriteFile(stem.string() + ".dot", view::WriteDot(view::DrawGraph(*records.graph, texts), fmt::format("{} {}", name, base::ToString(unit))));
+      base::WriteFile(stem.string() + ".dot",
+                      view::WriteDot(view::DrawGraph(*records.graph, texts),
+                                     fmt::format("{} {}", name, base::ToString(unit))));
     }
     progress.Add(1);
   }
@@ -113,7 +148,8 @@ void RunExport(const ExportArguments& arguments) {
 
 void AddNeuronsShow(CLI::App& neurons) {
   auto show = std::make_shared<ShowArguments>();
-  CLI::App* command = neurons.add_subcommand("show", "One neuron: on the terminal, or as SVG, DOT or a self-contained page");
+  CLI::App* command = neurons.add_subcommand(
+      "show", "One neuron: on the terminal, or as SVG, DOT or a self-contained page");
   command->add_option("UNIT", show->unit, "LAYER:NEURON, for example 2:15")->required();
   command->add_option("--run", show->run, "run folder")->required();
   command->add_option("--svg", show->svg, "write the graph's picture to this file");
@@ -122,7 +158,8 @@ void AddNeuronsShow(CLI::App& neurons) {
   command->callback([show] { RunShow(*show); });
 
   auto predict = std::make_shared<PredictArguments>();
-  command = neurons.add_subcommand("predict", "True and predicted activation of a neuron on your text, side by side");
+  command = neurons.add_subcommand(
+      "predict", "True and predicted activation of a neuron on your text, side by side");
   command->add_option("UNIT", predict->unit, "LAYER:NEURON, for example 2:15")->required();
   command->add_option("--run", predict->run, "run folder")->required();
   command->add_option("--text", predict->text, "the text")->required();
@@ -131,10 +168,13 @@ void AddNeuronsShow(CLI::App& neurons) {
   command->callback([predict] { RunPredict(*predict); });
 
   auto exported = std::make_shared<ExportArguments>();
-  command = neurons.add_subcommand("export", "Everything about neurons as JSON, and their graphs as DOT, one file each");
+  command = neurons.add_subcommand(
+      "export", "Everything about neurons as JSON, and their graphs as DOT, one file each");
   command->add_option("--run", exported->run, "run folder")->required();
   command->add_option("--out", exported->out, "folder to write")->required();
-  command->add_option("--format", exported->format, "json, dot or both")->check(CLI::IsMember({"json", "dot", "both"}))->capture_default_str();
+  command->add_option("--format", exported->format, "json, dot or both")
+      ->check(CLI::IsMember({"json", "dot", "both"}))
+      ->capture_default_str();
   command->add_option("--layers", exported->selection.layers, "layers, for example 0,2-3");
   command->add_option("--units", exported->selection.units, "neurons, for example 2:15,3:0-99");
   command->callback([exported] { RunExport(*exported); });

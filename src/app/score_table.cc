@@ -15,7 +15,8 @@ using neurons::LayerScore;
 using neurons::MethodMeans;
 
 constexpr const char* kRules =
-    "A token fires at >= 0.5 of the neuron's maximum. Means over neurons; precision over those that predict anything, F1 is 0 for the others; "
+    "A token fires at >= 0.5 of the neuron's maximum. Means over neurons; precision over those "
+    "that predict anything, F1 is 0 for the others; "
     "neurons that never fire in a set are left out of it.";
 
 const char* SetTitle(const std::string& set) {
@@ -36,13 +37,16 @@ std::vector<std::string> OrderedSets(const store::RunStore& store) {
 
 std::string Cell(const MethodMeans& means) {
   if (means.units == 0) return "-";
-  const std::string precision = means.precision_units > 0 ? fmt::format("{:.2f}", means.precision) : "-";
+  const std::string precision =
+      means.precision_units > 0 ? fmt::format("{:.2f}", means.precision) : "-";
   return fmt::format("{} {:.2f} {:.2f}", precision, means.recall, means.f1);
 }
 
 nlohmann::ordered_json MeansJson(const MethodMeans& means) {
   nlohmann::ordered_json out;
-  const auto put = [&](const char* name, bool defined, double value) { out[name] = defined ? nlohmann::ordered_json(value) : nlohmann::ordered_json(); };
+  const auto put = [&](const char* name, bool defined, double value) {
+    out[name] = defined ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
+  };
   put("precision", means.precision_units > 0, means.precision);
   put("recall", means.units > 0, means.recall);
   put("f1", means.units > 0, means.f1);
@@ -66,10 +70,16 @@ nlohmann::ordered_json LayerJson(const LayerScore& layer) {
 }
 
 nlohmann::ordered_json ScoreRowJson(const store::Score& score) {
-  const auto optional = [](const std::optional<double>& value) { return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(); };
-  nlohmann::ordered_json out = {{"precision", optional(score.precision)}, {"recall", optional(score.recall)}, {"f1", optional(score.f1)},
-                                {"correlation", optional(score.correlation)}, {"true_positives", score.true_positives},
-                                {"false_positives", score.false_positives}, {"false_negatives", score.false_negatives}};
+  const auto optional = [](const std::optional<double>& value) {
+    return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
+  };
+  nlohmann::ordered_json out = {{"precision", optional(score.precision)},
+                                {"recall", optional(score.recall)},
+                                {"f1", optional(score.f1)},
+                                {"correlation", optional(score.correlation)},
+                                {"true_positives", score.true_positives},
+                                {"false_positives", score.false_positives},
+                                {"false_negatives", score.false_negatives}};
   if (!score.excluded.empty()) out["excluded"] = score.excluded;
   return out;
 }
@@ -80,7 +90,9 @@ std::string ScoreTables(const store::RunStore& store) {
   std::string out;
   for (const std::string& set : OrderedSets(store)) {
     const std::vector<LayerScore> layers = neurons::AverageByLayer(store.GetScores(set));
-    std::vector<std::vector<std::string>> rows = {{"layer", "neurons", "left out", "N2G", "token lookup", "2-gram", "3-gram", "4-gram", "5-gram", "N2G corr."}};
+    std::vector<std::vector<std::string>> rows = {{"layer", "neurons", "left out", "N2G",
+                                                   "token lookup", "2-gram", "3-gram", "4-gram",
+                                                   "5-gram", "N2G corr."}};
     std::map<std::string, int> reasons;
     for (const LayerScore& layer : layers) {
       int excluded = 0;
@@ -88,14 +100,16 @@ std::string ScoreTables(const store::RunStore& store) {
         excluded += units;
         reasons[reason] += units;
       }
-      std::vector<std::string> row = {fmt::format("{}", layer.layer), fmt::format("{}", layer.units), fmt::format("{}", excluded)};
+      std::vector<std::string> row = {fmt::format("{}", layer.layer),
+                                      fmt::format("{}", layer.units), fmt::format("{}", excluded)};
       for (const auto& [method, means] : layer.methods) row.push_back(Cell(means));
       const MethodMeans& n2g = layer.methods.front().second;
       row.push_back(n2g.correlation_units > 0 ? fmt::format("{:.2f}", n2g.correlation) : "-");
       rows.push_back(std::move(row));
     }
     out += fmt::format("{} (precision recall F1)\n{}", SetTitle(set), FormatTable(rows));
-    for (const auto& [reason, units] : reasons) out += fmt::format("left out: {} neurons: {}\n", units, reason);
+    for (const auto& [reason, units] : reasons)
+      out += fmt::format("left out: {} neurons: {}\n", units, reason);
     out += "\n";
   }
   return out + kRules + "\n";
@@ -107,9 +121,14 @@ nlohmann::ordered_json ScoreJson(const store::RunStore& store) {
   for (const std::string& set : OrderedSets(store)) {
     const std::vector<store::Score> scores = store.GetScores(set);
     out["sets"][set] = nlohmann::ordered_json::array();
-    for (const LayerScore& layer : neurons::AverageByLayer(scores)) out["sets"][set].push_back(LayerJson(layer));
+    for (const LayerScore& layer : neurons::AverageByLayer(scores))
+      out["sets"][set].push_back(LayerJson(layer));
     for (const store::Score& score : scores) {
-      nlohmann::ordered_json& unit = units.try_emplace(score.unit, nlohmann::ordered_json{{"layer", score.unit.layer}, {"neuron", score.unit.index}}).first->second;
+      nlohmann::ordered_json& unit =
+          units
+              .try_emplace(score.unit, nlohmann::ordered_json{{"layer", score.unit.layer},
+                                                              {"neuron", score.unit.index}})
+              .first->second;
       if (score.method.starts_with("ngram_")) {
         unit["sets"][set]["ngram"][score.method.substr(6)] = ScoreRowJson(score);
       } else {

@@ -8,10 +8,12 @@
 
 namespace assay::app {
 
-// A table for each set of texts: layers down, methods across, with the rules and what was left out below.
+// A table for each set of texts: layers down, methods across, with the rules and what was left out
+// below.
 std::string ScoreTables(const store::RunStore& store);
 
-// {"sets": {"held_out": [{"layer", "units", "excluded", "n2g": {...}, "token_lookup": {...}, "ngram": {"2": {...}}}]},
+// {"sets": {"held_out": [{"layer", "units", "excluded", "n2g": {...}, "token_lookup": {...},
+// "ngram": {"2": {...}}}]},
 //  "units": [{"layer", "neuron", "sets": {...}}], "rules": "..."}
 nlohmann::ordered_json ScoreJson(const store::RunStore& store);
 

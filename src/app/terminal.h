@@ -14,7 +14,8 @@ base::Progress::Reporter TerminalProgress();
 // The first row is the header; columns from the second on are right-aligned.
 std::string FormatTable(const std::vector<std::vector<std::string>>& rows);
 
-// A line of block characters, low to high, for a loss curve: "█▆▅▃▂▁▁". At most `width` values are shown.
+// A line of block characters, low to high, for a loss curve: "█▆▅▃▂▁▁". At most `width` values are
+// shown.
 std::string Sparkline(const std::vector<double>& values, size_t width = 60);
 
 }  // namespace assay::app

@@ -1,6 +1,6 @@
-// How operations fail: base::Error is thrown when an operation cannot finish, and ASSAY_CHECK stops on our own bugs.
-// Use Error for anything a user, a file or the machine can cause; no user input may reach a CHECK.
-// Thread-safe.
+// How operations fail: base::Error is thrown when an operation cannot finish, and ASSAY_CHECK stops
+// on our own bugs. Use Error for anything a user, a file or the machine can cause; no user input
+// may reach a CHECK. Thread-safe.
 #pragma once
 
 #include <fmt/format.h>
@@ -32,7 +32,7 @@ class Error : public std::runtime_error {
 };
 
 std::string_view ErrorKindName(ErrorKind kind);  // "usage", "bad input", ...
-int ExitCode(ErrorKind kind);                    // the process exit status of `assay` for this kind, 2..7
+int ExitCode(ErrorKind kind);  // the process exit status of `assay` for this kind, 2..7
 
 template <typename... Args>
 [[noreturn]] void Fail(ErrorKind kind, fmt::format_string<Args...> format, Args&&... args) {

@@ -22,7 +22,8 @@ std::string ReadFile(const fs::path& path) {
   std::ostringstream out;
   if (in) out << in.rdbuf();
   // An empty file sets failbit on the output: that is no error.
-  if (!in || in.bad()) Fail(ErrorKind::kIo, "{}: reading failed: {}", path.string(), std::strerror(errno));
+  if (!in || in.bad())
+    Fail(ErrorKind::kIo, "{}: reading failed: {}", path.string(), std::strerror(errno));
   return std::move(out).str();
 }
 
@@ -39,7 +40,8 @@ void WriteFile(const fs::path& path, std::string_view bytes) {
   std::error_code code;
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), code);
   if (code) {
-    Fail(ErrorKind::kIo, "{}: cannot create the folder: {}", path.parent_path().string(), code.message());
+    Fail(ErrorKind::kIo, "{}: cannot create the folder: {}", path.parent_path().string(),
+         code.message());
   }
   const fs::path temporary = path.string() + fmt::format(".tmp{}", ::getpid());
   const auto fail = [&](const char* what) {
@@ -67,8 +69,11 @@ bool IsUtf8(std::string_view bytes) {
   for (size_t i = 0; i < bytes.size();) {
     const auto byte = [&](size_t k) { return static_cast<unsigned char>(bytes[i + k]); };
     const unsigned char lead = byte(0);
-    const size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : (lead & 0xF0) == 0xE0 ? 3
-                          : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+    const size_t length = lead < 0x80                   ? 1
+                          : lead >= 0xC2 && lead < 0xE0 ? 2
+                          : (lead & 0xF0) == 0xE0       ? 3
+                          : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                        : 0;
     if (length == 0 || i + length > bytes.size()) return false;
     for (size_t k = 1; k < length; ++k) {
       if ((byte(k) & 0xC0) != 0x80) return false;

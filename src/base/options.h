@@ -1,12 +1,14 @@
-// Options of an operation are one plain struct with defaults. A static VisitFields lists each field once, with name,
-// help and accepted values; from that one list come the command line (app), validation, the run manifest and the page.
+// Options of an operation are one plain struct with defaults. A static VisitFields lists each field
+// once, with name, help and accepted values; from that one list come the command line (app),
+// validation, the run manifest and the page.
 //
 //   struct PruneOptions {
 //     int max_context = 64;
 //     std::string method = "token";
 //     template <typename Visitor> void VisitFields(Visitor&& visit) {
-//       visit("prune-max-context", max_context, "longest left context tried, in tokens", Between(0, 4096));
-//       visit("prune-method", method, "how the left context grows", OneOf({"token", "step5"}));
+//       visit("prune-max-context", max_context, "longest left context tried, in tokens", Between(0,
+//       4096)); visit("prune-method", method, "how the left context grows", OneOf({"token",
+//       "step5"}));
 //     }
 //   };
 //
@@ -30,7 +32,9 @@ struct Accepts {
   std::vector<std::string> choices;
 };
 inline Accepts Between(double low, double high) { return {low, high, {}}; }
-inline Accepts OneOf(std::vector<std::string> choices) { return {-INFINITY, INFINITY, std::move(choices)}; }
+inline Accepts OneOf(std::vector<std::string> choices) {
+  return {-INFINITY, INFINITY, std::move(choices)};
+}
 
 // Throws kUsage naming the field, the value and what is accepted.
 template <typename Options>
@@ -43,11 +47,13 @@ void ValidateFields(const Options& options) {
       for (const std::string& choice : accepts.choices) {
         if (choice == value) return;
       }
-      Fail(ErrorKind::kUsage, "--{} is '{}'; expected one of: {}", name, value, fmt::join(accepts.choices, ", "));
+      Fail(ErrorKind::kUsage, "--{} is '{}'; expected one of: {}", name, value,
+           fmt::join(accepts.choices, ", "));
     } else if constexpr (!std::is_same_v<T, bool>) {
       const auto number = static_cast<double>(value);
       if (!(number >= accepts.low && number <= accepts.high)) {
-        Fail(ErrorKind::kUsage, "--{} is {}; expected a value from {} to {}", name, value, accepts.low, accepts.high);
+        Fail(ErrorKind::kUsage, "--{} is {}; expected a value from {} to {}", name, value,
+             accepts.low, accepts.high);
       }
     }
   });
@@ -57,7 +63,8 @@ template <typename Options>
 nlohmann::json FieldsToJson(const Options& options) {
   nlohmann::json out = nlohmann::json::object();
   Options copy = options;
-  copy.VisitFields([&](const char* name, auto& value, const char*, const Accepts& = {}) { out[name] = value; });
+  copy.VisitFields(
+      [&](const char* name, auto& value, const char*, const Accepts& = {}) { out[name] = value; });
   return out;
 }
 

@@ -10,7 +10,8 @@ namespace {
 
 std::string Grouped(int64_t value) {
   std::string digits = std::to_string(value);
-  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), ",");
+  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3)
+    digits.insert(static_cast<size_t>(at), ",");
   return digits;
 }
 
@@ -27,9 +28,13 @@ std::string FormatProgress(const ProgressState& state) {
   std::string line = fmt::format("{}  {}", state.what, Grouped(state.done));
   if (state.total > 0) line += "/" + Grouped(state.total);
   line += " " + state.unit;
-  if (state.total > 0) line += fmt::format("  {:.0f}%", 100.0 * static_cast<double>(state.done) / static_cast<double>(state.total));
-  line += state.per_second >= 100 ? fmt::format("  {} {}/s", Grouped(static_cast<int64_t>(state.per_second)), state.unit)
-                                  : fmt::format("  {:.1f} {}/s", state.per_second, state.unit);
+  if (state.total > 0)
+    line += fmt::format("  {:.0f}%",
+                        100.0 * static_cast<double>(state.done) / static_cast<double>(state.total));
+  line +=
+      state.per_second >= 100
+          ? fmt::format("  {} {}/s", Grouped(static_cast<int64_t>(state.per_second)), state.unit)
+          : fmt::format("  {:.1f} {}/s", state.per_second, state.unit);
   if (state.finished) {
     line += fmt::format("  done in {}", Duration(state.seconds));
   } else if (state.seconds_left > 0) {
@@ -38,8 +43,11 @@ std::string FormatProgress(const ProgressState& state) {
   return line;
 }
 
-Progress::Progress(std::string what, std::string unit, int64_t total, Reporter reporter, int64_t already_done)
-    : already_done_(already_done), reporter_(std::move(reporter)), start_(std::chrono::steady_clock::now()),
+Progress::Progress(std::string what, std::string unit, int64_t total, Reporter reporter,
+                   int64_t already_done)
+    : already_done_(already_done),
+      reporter_(std::move(reporter)),
+      start_(std::chrono::steady_clock::now()),
       last_report_(start_) {
   state_.what = std::move(what);
   state_.unit = std::move(unit);
@@ -49,7 +57,8 @@ Progress::Progress(std::string what, std::string unit, int64_t total, Reporter r
 
 void Progress::Add(int64_t amount) {
   state_.done += amount;
-  if (std::chrono::steady_clock::now() - last_report_ >= std::chrono::milliseconds(500)) Report(false);
+  if (std::chrono::steady_clock::now() - last_report_ >= std::chrono::milliseconds(500))
+    Report(false);
 }
 
 void Progress::Finish() { Report(true); }
@@ -59,8 +68,9 @@ void Progress::Report(bool finished) {
   state_.seconds = std::chrono::duration<double>(last_report_ - start_).count();
   const auto here = static_cast<double>(state_.done - already_done_);
   state_.per_second = state_.seconds > 0 ? here / state_.seconds : 0;
-  state_.seconds_left =
-      state_.per_second > 0 && state_.total > state_.done ? static_cast<double>(state_.total - state_.done) / state_.per_second : 0;
+  state_.seconds_left = state_.per_second > 0 && state_.total > state_.done
+                            ? static_cast<double>(state_.total - state_.done) / state_.per_second
+                            : 0;
   state_.finished = finished;
   if (reporter_) reporter_(state_);
 }

@@ -1,4 +1,5 @@
-// The name of one inspectable unit: a neuron of an MLP layer (or, later, a feature or a channel at the same place).
+// The name of one inspectable unit: a neuron of an MLP layer (or, later, a feature or a channel at
+// the same place).
 #pragma once
 
 #include <fmt/format.h>

@@ -15,7 +15,8 @@ namespace {
 at::Tensor Apply(const Linear& linear, const at::Tensor& x) {
   // Two dimensions: libtorch's quick path to one matrix product with the bias folded in.
   const at::Tensor flat = x.reshape({-1, x.size(-1)});
-  at::Tensor out = linear.bias.defined() ? at::addmm(linear.bias, flat, linear.weight.t()) : at::mm(flat, linear.weight.t());
+  at::Tensor out = linear.bias.defined() ? at::addmm(linear.bias, flat, linear.weight.t())
+                                         : at::mm(flat, linear.weight.t());
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = linear.weight.size(0);
   return out.view(shape);
@@ -23,8 +24,9 @@ at::Tensor Apply(const Linear& linear, const at::Tensor& x) {
 
 }  // namespace
 
-ForwardPass::ForwardPass(const TransformerConfig& config, const TransformerWeights& weights, const at::Tensor& rotary_cos,
-                         const at::Tensor& rotary_sin, const ForwardInput& input, std::vector<HookPoint> hooks,
+ForwardPass::ForwardPass(const TransformerConfig& config, const TransformerWeights& weights,
+                         const at::Tensor& rotary_cos, const at::Tensor& rotary_sin,
+                         const ForwardInput& input, std::vector<HookPoint> hooks,
                          const HookFunction& function)
     : config_(config),
       weights_(weights),
@@ -80,7 +82,8 @@ at::Tensor ForwardPass::Embed() {
 
 bool ForwardPass::RunBlock(int layer, at::Tensor& resid) {
   if (Serve(HookSite::kResidPre, layer, resid)) return true;
-  if (config_.post_norm ? RunPostNormBlock(layer, resid) : RunPreNormBlock(layer, resid)) return true;
+  if (config_.post_norm ? RunPostNormBlock(layer, resid) : RunPreNormBlock(layer, resid))
+    return true;
   return Serve(HookSite::kResidPost, layer, resid);
 }
 
@@ -135,10 +138,14 @@ bool ForwardPass::RunMlp(int layer, at::Tensor& x, at::Tensor& out) {
 
 bool ForwardPass::Attend(int layer, const at::Tensor& x, at::Tensor& out) {
   const BlockWeights& block = weights_.blocks[static_cast<size_t>(layer)];
-  const int64_t heads = config_.heads, groups = config_.kv_heads, width = config_.d_head, shared = heads / groups;
+  const int64_t heads = config_.heads, groups = config_.kv_heads, width = config_.d_head,
+                shared = heads / groups;
   const at::Tensor qkv = Apply(block.qkv, x).view({batch_, tokens_, heads + 2 * groups, width});
-  at::Tensor q = qkv.narrow(2, 0, heads), k = qkv.narrow(2, heads, groups), v = qkv.narrow(2, heads + groups, groups);
-  if (Serve(HookSite::kQ, layer, q) || Serve(HookSite::kK, layer, k) || Serve(HookSite::kV, layer, v)) return true;
+  at::Tensor q = qkv.narrow(2, 0, heads), k = qkv.narrow(2, heads, groups),
+             v = qkv.narrow(2, heads + groups, groups);
+  if (Serve(HookSite::kQ, layer, q) || Serve(HookSite::kK, layer, k) ||
+      Serve(HookSite::kV, layer, v))
+    return true;
   q = q.transpose(1, 2);  // [B, H, T, E]
   k = k.transpose(1, 2);  // [B, K, T, E]
   v = v.transpose(1, 2);
@@ -162,9 +169,11 @@ bool ForwardPass::Attend(int layer, const at::Tensor& x, at::Tensor& out) {
   } else {
     const int64_t total = k.size(2);
     const at::Tensor grouped = (q * scale).reshape({batch_ * groups, shared * tokens_, width});
-    at::Tensor scores = at::bmm(grouped, k.reshape({batch_ * groups, total, width}).transpose(1, 2));
+    at::Tensor scores =
+        at::bmm(grouped, k.reshape({batch_ * groups, total, width}).transpose(1, 2));
     if (const at::Tensor mask = Mask(layer, total); mask.defined()) {
-      scores = (scores.view({batch_, groups, shared, tokens_, total}) + mask).view({batch_ * groups, shared * tokens_, total});
+      scores = (scores.view({batch_, groups, shared, tokens_, total}) + mask)
+                   .view({batch_ * groups, shared * tokens_, total});
     }
     at::Tensor pattern = at::softmax(scores, -1);
     if (Wants(HookSite::kPattern, layer)) {
@@ -172,7 +181,9 @@ bool ForwardPass::Attend(int layer, const at::Tensor& x, at::Tensor& out) {
       if (Serve(HookSite::kPattern, layer, pattern)) return true;
       pattern = pattern.reshape({batch_ * groups, shared * tokens_, total});
     }
-    z = at::bmm(pattern, v.reshape({batch_ * groups, total, width})).view({batch_, heads, tokens_, width}).transpose(1, 2);
+    z = at::bmm(pattern, v.reshape({batch_ * groups, total, width}))
+            .view({batch_, heads, tokens_, width})
+            .transpose(1, 2);
   }
   if (Serve(HookSite::kZ, layer, z)) return true;
   out = Apply(block.attn_out, z.reshape({batch_, tokens_, heads * width}));
@@ -188,7 +199,8 @@ at::Tensor ForwardPass::Mask(int layer, int64_t total) {
   const double blocked = -std::numeric_limits<float>::infinity();
   at::Tensor mask;
   if (config_.causal) {
-    const at::Tensor query = at::arange(cached_, cached_ + tokens_, options.dtype(at::kLong)).unsqueeze(1);
+    const at::Tensor query =
+        at::arange(cached_, cached_ + tokens_, options.dtype(at::kLong)).unsqueeze(1);
     const at::Tensor key = at::arange(total, options.dtype(at::kLong)).unsqueeze(0);
     at::Tensor hidden = key > query;
     if (window > 0) hidden = hidden.logical_or(query - key >= window);
@@ -208,14 +220,16 @@ void ForwardPass::RunHead(at::Tensor resid) {
     resid = Normalize(weights_.final_norm, resid);
     if (Serve(HookSite::kLnFinal, config_.layers, resid)) return;
   }
-  if (config_.masked_lm) resid = Normalize(weights_.head_norm, Activate(Apply(weights_.head_transform, resid)));
+  if (config_.masked_lm)
+    resid = Normalize(weights_.head_norm, Activate(Apply(weights_.head_transform, resid)));
   at::Tensor logits = Apply(weights_.unembed, resid);
   Serve(HookSite::kLogits, config_.layers, logits);
 }
 
 at::Tensor ForwardPass::Normalize(const Norm& norm, const at::Tensor& x) const {
   if (config_.norm == NormKind::kLayerNorm) {
-    return at::layer_norm(x, {x.size(-1)}, norm.gain, norm.bias, config_.norm_eps, /*cudnn_enable=*/false);
+    return at::layer_norm(x, {x.size(-1)}, norm.gain, norm.bias, config_.norm_eps,
+                          /*cudnn_enable=*/false);
   }
   const at::Tensor scale = at::rsqrt(at::mean(x * x, {-1}, /*keepdim=*/true) + config_.norm_eps);
   return x * scale * norm.gain;
@@ -240,7 +254,8 @@ at::Tensor ForwardPass::Activate(const at::Tensor& x) const {
 
 at::Tensor ForwardPass::Rotate(const at::Tensor& x) const {
   const int64_t dims = config_.rotary->dims, half = dims / 2;
-  const at::Tensor cos = rotary_cos_.narrow(0, cached_, tokens_).to(x.dtype()), sin = rotary_sin_.narrow(0, cached_, tokens_).to(x.dtype());
+  const at::Tensor cos = rotary_cos_.narrow(0, cached_, tokens_).to(x.dtype()),
+                   sin = rotary_sin_.narrow(0, cached_, tokens_).to(x.dtype());
   const at::Tensor first = x.narrow(-1, 0, half), second = x.narrow(-1, half, half);
   std::vector<at::Tensor> parts = {first * cos - second * sin, second * cos + first * sin};
   if (dims < config_.d_head) parts.push_back(x.narrow(-1, dims, config_.d_head - dims));

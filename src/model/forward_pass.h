@@ -9,8 +9,9 @@ namespace assay::model {
 
 class ForwardPass {
  public:
-  ForwardPass(const TransformerConfig& config, const TransformerWeights& weights, const at::Tensor& rotary_cos,
-              const at::Tensor& rotary_sin, const ForwardInput& input, std::vector<HookPoint> hooks, const HookFunction& function);
+  ForwardPass(const TransformerConfig& config, const TransformerWeights& weights,
+              const at::Tensor& rotary_cos, const at::Tensor& rotary_sin, const ForwardInput& input,
+              std::vector<HookPoint> hooks, const HookFunction& function);
   void Run();
   void RunHead(at::Tensor resid);  // [..., D]
 
@@ -20,7 +21,7 @@ class ForwardPass {
   bool Wants(HookSite site, int layer) const;
 
   at::Tensor Embed();
-  bool RunBlock(int layer, at::Tensor& resid);      // true when all hooks are served
+  bool RunBlock(int layer, at::Tensor& resid);  // true when all hooks are served
   bool RunPreNormBlock(int layer, at::Tensor& resid);
   bool RunPostNormBlock(int layer, at::Tensor& resid);
   bool Attend(int layer, const at::Tensor& x, at::Tensor& out);  // x, out: [B, T, D]
@@ -29,7 +30,8 @@ class ForwardPass {
   at::Tensor Normalize(const Norm& norm, const at::Tensor& x) const;
   at::Tensor Activate(const at::Tensor& x) const;
   at::Tensor Rotate(const at::Tensor& x) const;  // [B, heads, T, E]
-  // Attention weights' additive mask [T, S] or [B, 1, 1, T, S]; undefined when everything is visible.
+  // Attention weights' additive mask [T, S] or [B, 1, 1, T, S]; undefined when everything is
+  // visible.
   at::Tensor Mask(int layer, int64_t total);
 
   const TransformerConfig& config_;

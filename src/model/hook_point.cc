@@ -53,7 +53,8 @@ std::string Missing(HookSite site, const TransformerConfig& config) {
     case HookSite::kMlpPreLinear:
       return config.gated_mlp ? "" : "its MLP is not gated";
     case HookSite::kMlpMid:
-      return config.mlp_norm ? "" : "only SoLU with layer norm has it; the activation is mlp.hook_post";
+      return config.mlp_norm ? ""
+                             : "only SoLU with layer norm has it; the activation is mlp.hook_post";
     case HookSite::kLnFinal:
       return config.final_norm ? "" : "it has no final norm";
     default:
@@ -70,7 +71,8 @@ int LayerOf(HookSite site, int layer, const TransformerConfig& config) {
 HookPoint BlockHook(HookSite site, int layer, const TransformerConfig& config) {
   ASSAY_CHECK(InBlock(site));
   if (layer < 0 || layer >= config.layers) {
-    Fail(ErrorKind::kUsage, "layer {} does not exist; the model has layers 0 to {}", layer, config.layers - 1);
+    Fail(ErrorKind::kUsage, "layer {} does not exist; the model has layers 0 to {}", layer,
+         config.layers - 1);
   }
   if (const std::string why = Missing(site, config); !why.empty()) {
     Fail(ErrorKind::kUsage, "this {} model has no such hook: {}", config.model_type, why);
@@ -84,7 +86,8 @@ HookPoint ActivationHook(int layer, const TransformerConfig& config) {
 
 std::string HookName(const HookPoint& hook, const TransformerConfig&) {
   for (const auto& [site, name] : kNames) {
-    if (site == hook.site) return InBlock(site) ? fmt::format("blocks.{}.{}", hook.layer, name) : std::string(name);
+    if (site == hook.site)
+      return InBlock(site) ? fmt::format("blocks.{}.{}", hook.layer, name) : std::string(name);
   }
   ASSAY_CHECK(false);
   return {};
@@ -98,7 +101,8 @@ HookPoint ParseHook(const std::string& name, const TransformerConfig& config) {
   for (const auto& [site, site_name] : kNames) {
     if (site_name != local) continue;
     if (InBlock(site) && !in_block) {
-      Fail(ErrorKind::kUsage, "hook '{}' is ambiguous: say which layer, as in 'blocks.0.{}'", name, name);
+      Fail(ErrorKind::kUsage, "hook '{}' is ambiguous: say which layer, as in 'blocks.0.{}'", name,
+           name);
     }
     if (InBlock(site) != in_block) break;
     const int layer = in_block ? std::stoi(match[1].str()) : 0;
@@ -106,13 +110,15 @@ HookPoint ParseHook(const std::string& name, const TransformerConfig& config) {
       Fail(ErrorKind::kUsage, "hook '{}': the model has layers 0 to {}", name, config.layers - 1);
     }
     if (const std::string why = Missing(site, config); !why.empty()) {
-      Fail(ErrorKind::kUsage, "hook '{}': this {} model does not have it: {}", name, config.model_type, why);
+      Fail(ErrorKind::kUsage, "hook '{}': this {} model does not have it: {}", name,
+           config.model_type, why);
     }
     return {LayerOf(site, layer, config), site};
   }
   std::vector<std::string> known;
   for (const auto& [site, site_name] : kNames) {
-    if (Missing(site, config).empty()) known.push_back((InBlock(site) ? "blocks.{l}." : "") + std::string(site_name));
+    if (Missing(site, config).empty())
+      known.push_back((InBlock(site) ? "blocks.{l}." : "") + std::string(site_name));
   }
   Fail(ErrorKind::kUsage, "unknown hook '{}'; this model has: {}", name, fmt::join(known, ", "));
 }
@@ -121,7 +127,8 @@ std::vector<HookPoint> AllHooks(const TransformerConfig& config) {
   std::vector<HookPoint> out;
   for (const auto& [site, name] : kNames) {
     if (!Missing(site, config).empty()) continue;
-    for (int layer = 0; layer < (InBlock(site) ? config.layers : 1); ++layer) out.push_back({LayerOf(site, layer, config), site});
+    for (int layer = 0; layer < (InBlock(site) ? config.layers : 1); ++layer)
+      out.push_back({LayerOf(site, layer, config), site});
   }
   return out;
 }

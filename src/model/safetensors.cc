@@ -179,7 +179,7 @@ at::Tensor SafetensorsFile::Read(const std::string& tensor) const {
   const TensorInfo& info = found->second;
   // Not at::empty: its header is one that clang 14, which builds the fuzz target, cannot compile as
   // C++20.
-  const at::Tensor out(at::detail::empty_cpu(info.shape, info.dtype));
+  at::Tensor out(at::detail::empty_cpu(info.shape, info.dtype));
   if (info.end > info.begin)
     std::memcpy(out.data_ptr(), bytes_.get() + data_begin_ + info.begin, info.end - info.begin);
   return out;

@@ -21,9 +21,12 @@ std::vector<double> RotaryFrequencies(const Rotary& rotary) {
     double frequency = std::pow(rotary.theta, -2.0 * pair / rotary.dims);
     if (rotary.scaling == "linear") frequency /= rotary.factor;
     if (rotary.scaling == "llama3") {
-      // Long wavelengths are stretched by the factor, short ones kept, those between blended (Llama 3.1).
+      // Long wavelengths are stretched by the factor, short ones kept, those between blended
+      // (Llama 3.1).
       const double turns = rotary.original_positions * frequency / (2 * std::numbers::pi);
-      const double blend = std::clamp((turns - rotary.low_freq_factor) / (rotary.high_freq_factor - rotary.low_freq_factor), 0.0, 1.0);
+      const double blend = std::clamp(
+          (turns - rotary.low_freq_factor) / (rotary.high_freq_factor - rotary.low_freq_factor),
+          0.0, 1.0);
       frequency = blend * frequency + (1 - blend) * frequency / rotary.factor;
     }
     out.push_back(frequency);
@@ -37,7 +40,8 @@ Transformer::Transformer(TransformerConfig config, TransformerWeights weights)
     : config_(std::move(config)), weights_(std::move(weights)) {
   if (config_.rotary) {
     const at::Tensor frequencies = at::tensor(RotaryFrequencies(*config_.rotary), at::kDouble);
-    const at::Tensor angles = at::arange(config_.max_positions, at::kDouble).unsqueeze(1) * frequencies;
+    const at::Tensor angles =
+        at::arange(config_.max_positions, at::kDouble).unsqueeze(1) * frequencies;
     rotary_cos_ = at::cos(angles).to(at::kFloat);
     rotary_sin_ = at::sin(angles).to(at::kFloat);
   }
@@ -50,9 +54,11 @@ Transformer Transformer::Load(const std::filesystem::path& folder) {
 }
 
 void Transformer::To(const std::string& device, at::ScalarType dtype) {
-  if (device != "cpu" && device != "cuda") Fail(ErrorKind::kUsage, "device is '{}'; expected cpu or cuda", device);
+  if (device != "cpu" && device != "cuda")
+    Fail(ErrorKind::kUsage, "device is '{}'; expected cpu or cuda", device);
   if (device == "cuda" && !at::hasCUDA()) {
-    Fail(ErrorKind::kUnsupported, "device cuda: this libtorch was built without CUDA, or no GPU is visible");
+    Fail(ErrorKind::kUnsupported,
+         "device cuda: this libtorch was built without CUDA, or no GPU is visible");
   }
   const at::Device target(device == "cuda" ? at::kCUDA : at::kCPU);
   for (auto& [name, tensor] : NamedTensors(weights_)) *tensor = tensor->to(target, dtype);
@@ -63,18 +69,23 @@ void Transformer::To(const std::string& device, at::ScalarType dtype) {
   }
 }
 
-void Transformer::Forward(const ForwardInput& input, const std::vector<HookPoint>& hooks, const HookFunction& function) const {
+void Transformer::Forward(const ForwardInput& input, const std::vector<HookPoint>& hooks,
+                          const HookFunction& function) const {
   ASSAY_CHECK(input.ids.dim() == 2 && input.ids.scalar_type() == at::kLong);
   ASSAY_CHECK(config_.causal || (input.prefix == nullptr && input.save == nullptr));
-  const int64_t positions = input.ids.size(1) + (input.prefix != nullptr ? input.prefix->length() : 0);
+  const int64_t positions =
+      input.ids.size(1) + (input.prefix != nullptr ? input.prefix->length() : 0);
   if (positions > config_.max_positions) {
-    Fail(ErrorKind::kBadInput, "a sequence of {} tokens; the model has {} positions", positions, config_.max_positions);
+    Fail(ErrorKind::kBadInput, "a sequence of {} tokens; the model has {} positions", positions,
+         config_.max_positions);
   }
-  if (input.ids.numel() == 0) Fail(ErrorKind::kBadInput, "an empty sequence; expected at least one token");
+  if (input.ids.numel() == 0)
+    Fail(ErrorKind::kBadInput, "an empty sequence; expected at least one token");
   const auto [low, high] = at::aminmax(input.ids);
   if (low.item<int64_t>() < 0 || high.item<int64_t>() >= config_.vocab) {
-    Fail(ErrorKind::kBadInput, "token ids range from {} to {}; the model's vocabulary has {} (0 to {})", low.item<int64_t>(),
-         high.item<int64_t>(), config_.vocab, config_.vocab - 1);
+    Fail(ErrorKind::kBadInput,
+         "token ids range from {} to {}; the model's vocabulary has {} (0 to {})",
+         low.item<int64_t>(), high.item<int64_t>(), config_.vocab, config_.vocab - 1);
   }
   ForwardPass(config_, weights_, rotary_cos_, rotary_sin_, input, hooks, function).Run();
 }
@@ -83,7 +94,9 @@ at::Tensor Transformer::ApplyHead(const at::Tensor& hidden) const {
   const ForwardInput input{.ids = at::empty({1, 1}, at::kLong)};
   at::Tensor out;
   const HookFunction keep = [&](const HookPoint&, at::Tensor& value) { out = value; };
-  ForwardPass(config_, weights_, rotary_cos_, rotary_sin_, input, {ParseHook("logits", config_)}, keep).RunHead(hidden);
+  ForwardPass(config_, weights_, rotary_cos_, rotary_sin_, input, {ParseHook("logits", config_)},
+              keep)
+      .RunHead(hidden);
   return out;
 }
 

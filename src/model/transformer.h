@@ -1,7 +1,8 @@
-// One transformer for every supported architecture: a forward pass over token ids that stops as soon as the last hook
-// asked for is served, and can start from the cached keys and values of a prefix.
-// Const members are safe to call from several threads. The forward is differentiable; callers that need no gradients
-// hold a c10::InferenceMode guard (it is not set here, because training uses the same code).
+// One transformer for every supported architecture: a forward pass over token ids that stops as
+// soon as the last hook asked for is served, and can start from the cached keys and values of a
+// prefix. Const members are safe to call from several threads. The forward is differentiable;
+// callers that need no gradients hold a c10::InferenceMode guard (it is not set here, because
+// training uses the same code).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -24,14 +25,15 @@ struct KvCache {
 };
 
 struct ForwardInput {
-  at::Tensor ids;             // [B, T] int64. Causal models: rows may be padded on the right with any valid id
+  at::Tensor ids;  // [B, T] int64. Causal models: rows may be padded on the right with any valid id
   at::Tensor attention_mask;  // [B, T] int64, encoders only: 0 marks padding. Undefined: no padding
   const KvCache* prefix = nullptr;  // causal models: tokens before `ids`; borrowed
-  KvCache* save = nullptr;  // if given, receives keys and values of prefix and own tokens for every layer computed
+  KvCache* save = nullptr;  // if given, receives keys and values of prefix and own tokens for every
+                            // layer computed
 };
 
-// Called once for each hook asked for, in order. A function may assign a new tensor of the same shape: the forward
-// goes on with it. It must not change the tensor in place.
+// Called once for each hook asked for, in order. A function may assign a new tensor of the same
+// shape: the forward goes on with it. It must not change the tensor in place.
 using HookFunction = std::function<void(const HookPoint& hook, at::Tensor& value)>;
 
 class Transformer {
@@ -44,15 +46,17 @@ class Transformer {
   const TransformerConfig& config() const { return config_; }
   const TransformerWeights& weights() const { return weights_; }
   TransformerWeights& mutable_weights() { return weights_; }  // for training
-  // Moves or converts all weights ("cpu", "cuda"; float32, bfloat16). Throws kUnsupported when there is no such device.
+  // Moves or converts all weights ("cpu", "cuda"; float32, bfloat16). Throws kUnsupported when
+  // there is no such device.
   void To(const std::string& device, at::ScalarType dtype);
 
-  // Runs as deep as the deepest hook. Throws kBadInput for ids outside the vocabulary or more tokens than the model has
-  // positions (values and limits in the message).
-  void Forward(const ForwardInput& input, const std::vector<HookPoint>& hooks, const HookFunction& function) const;
+  // Runs as deep as the deepest hook. Throws kBadInput for ids outside the vocabulary or more
+  // tokens than the model has positions (values and limits in the message).
+  void Forward(const ForwardInput& input, const std::vector<HookPoint>& hooks,
+               const HookFunction& function) const;
 
-  // What comes after the last block: final norm or masked-LM transform, then logits. hidden: [..., D] -> [..., V].
-  // Lets a caller score a few positions only.
+  // What comes after the last block: final norm or masked-LM transform, then logits. hidden: [...,
+  // D] -> [..., V]. Lets a caller score a few positions only.
   at::Tensor ApplyHead(const at::Tensor& hidden) const;
 
   // The value of one hook.

@@ -24,7 +24,7 @@ struct Norm {
 
 struct BlockWeights {
   Norm ln1, ln2;
-  Linear qkv;       // [(heads + 2 * kv_heads) * d_head, d_model]: all queries, then keys, then values
+  Linear qkv;  // [(heads + 2 * kv_heads) * d_head, d_model]: all queries, then keys, then values
   Linear attn_out;  // [d_model, heads * d_head]
   Linear mlp_in;    // [d_mlp, d_model]; in a gated MLP the up projection
   Linear mlp_gate;  // gated MLPs only
@@ -33,8 +33,8 @@ struct BlockWeights {
 };
 
 struct TransformerWeights {
-  at::Tensor token_embedding;     // [vocab, d_model]
-  at::Tensor position_embedding;  // [max_positions, d_model], learned positions only
+  at::Tensor token_embedding;       // [vocab, d_model]
+  at::Tensor position_embedding;    // [max_positions, d_model], learned positions only
   at::Tensor token_type_embedding;  // [token_types, d_model]
   Norm embedding_norm;
   std::vector<BlockWeights> blocks;
@@ -44,19 +44,23 @@ struct TransformerWeights {
   Linear unembed;  // [vocab, d_model]; the token embedding itself when tied
 };
 
-// Reads `folder`/model.safetensors, or the shards that model.safetensors.index.json lists, as float32.
-// Throws kNotFound or kBadInput naming file and tensor, what was found and what was expected: missing or mis-shaped
-// tensors (a wrong vocabulary size included) and values that are not finite. `unused`, if given, receives the names of
-// tensors in the file that the model does not need.
-TransformerWeights LoadTransformerWeights(const std::filesystem::path& folder, const TransformerConfig& config,
+// Reads `folder`/model.safetensors, or the shards that model.safetensors.index.json lists, as
+// float32. Throws kNotFound or kBadInput naming file and tensor, what was found and what was
+// expected: missing or mis-shaped tensors (a wrong vocabulary size included) and values that are
+// not finite. `unused`, if given, receives the names of tensors in the file that the model does not
+// need.
+TransformerWeights LoadTransformerWeights(const std::filesystem::path& folder,
+                                          const TransformerConfig& config,
                                           std::vector<std::string>* unused = nullptr);
 
-// The same weights under the names and layouts of the architecture's file format: what LoadTransformerWeights reads.
-// For gpt2 and distilbert, the two that Assay trains itself; others throw kUnsupported.
+// The same weights under the names and layouts of the architecture's file format: what
+// LoadTransformerWeights reads. For gpt2 and distilbert, the two that Assay trains itself; others
+// throw kUnsupported.
 std::map<std::string, at::Tensor> ExportTransformerWeights(const TransformerWeights& weights,
                                                            const TransformerConfig& config);
 
-// Every tensor of the weights once, with a stable name; undefined ones left out. For training and for moving devices.
+// Every tensor of the weights once, with a stable name; undefined ones left out. For training and
+// for moving devices.
 std::vector<std::pair<std::string, at::Tensor*>> NamedTensors(TransformerWeights& weights);
 
 }  // namespace assay::model

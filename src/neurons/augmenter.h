@@ -1,4 +1,5 @@
-// Stage 3 of Neuron to Graph: variations of a pruned prompt, with an important word replaced by a likely one.
+// Stage 3 of Neuron to Graph: variations of a pruned prompt, with an important word replaced by a
+// likely one.
 #pragma once
 
 #include <optional>
@@ -21,8 +22,8 @@ struct AugmentRequest {
   std::vector<TokenId> tokens;
   int pivot = 0;
   int bos_tokens = 0;
-  float activation = 0;             // at the pivot
-  std::vector<int> important;       // positions before the pivot, ascending
+  float activation = 0;        // at the pivot
+  std::vector<int> important;  // positions before the pivot, ascending
 };
 
 struct Variation {
@@ -34,10 +35,13 @@ struct Variation {
   bool kept = false;
 };
 
-// One list a request, in the order of words and then of probability. A word is any run of letters that an important
-// token is part of, and that does not touch the pivot. Variations after which the pivot is another token are not made.
-std::vector<std::vector<Variation>> MakeVariations(std::span<const AugmentRequest> requests, const GraphOptions& options,
-                                                   const tokenizer::Tokenizer& tokenizer, SubstituteSource& source,
+// One list a request, in the order of words and then of probability. A word is any run of letters
+// that an important token is part of, and that does not touch the pivot. Variations after which the
+// pivot is another token are not made.
+std::vector<std::vector<Variation>> MakeVariations(std::span<const AugmentRequest> requests,
+                                                   const GraphOptions& options,
+                                                   const tokenizer::Tokenizer& tokenizer,
+                                                   SubstituteSource& source,
                                                    measure::Prober& prober);
 
 }  // namespace assay::neurons

@@ -1,5 +1,5 @@
-// ExampleCollector's state on disk, for resuming: a plain dump of its fields. Read back only by the same build and
-// options on the same machine (the caller checks that through the run's manifest).
+// ExampleCollector's state on disk, for resuming: a plain dump of its fields. Read back only by the
+// same build and options on the same machine (the caller checks that through the run's manifest).
 #include <cstring>
 
 #include "base/error.h"
@@ -43,7 +43,8 @@ class Writer {
 class Reader {
  public:
   explicit Reader(const std::string& path) : path_(path), bytes_(base::ReadFile(path)) {
-    if (!bytes_.starts_with(kMagic)) base::Fail(base::ErrorKind::kBadInput, "{}: no collection checkpoint", path);
+    if (!bytes_.starts_with(kMagic))
+      base::Fail(base::ErrorKind::kBadInput, "{}: no collection checkpoint", path);
     at_ = kMagic.size();
   }
   template <typename T>
@@ -74,7 +75,8 @@ class Reader {
     return count;
   }
   void CheckEnd() const {
-    if (at_ != bytes_.size()) base::Fail(base::ErrorKind::kBadInput, "{}: longer than expected", path_);
+    if (at_ != bytes_.size())
+      base::Fail(base::ErrorKind::kBadInput, "{}: longer than expected", path_);
   }
 
  private:
@@ -83,7 +85,10 @@ class Reader {
     at_ += count;
     return bytes_.data() + at_ - count;
   }
-  [[noreturn]] void Short() const { base::Fail(base::ErrorKind::kBadInput, "{}: cut short; delete it to start the collection again", path_); }
+  [[noreturn]] void Short() const {
+    base::Fail(base::ErrorKind::kBadInput, "{}: cut short; delete it to start the collection again",
+               path_);
+  }
 
   std::string path_, bytes_;
   size_t at_ = 0;
@@ -131,9 +136,12 @@ void ExampleCollector::Restore(const std::string& path) {
   in.Value(counted_tokens_);
   const size_t units = totals_.size();
   in.Values(totals_);
-  if (totals_.size() != units) base::Fail(base::ErrorKind::kBadInput, "{}: has {} neurons; the model has {}", path, totals_.size(), units);
+  if (totals_.size() != units)
+    base::Fail(base::ErrorKind::kBadInput, "{}: has {} neurons; the model has {}", path,
+               totals_.size(), units);
   for (auto* kept_units : {&top_, &bottom_}) {
-    kept_units->resize(in.Count(1));
+    if (in.Count(1) != kept_units->size())
+      base::Fail(base::ErrorKind::kBadInput, "{}: was saved with another value of bottom", path);
     for (std::vector<Entry>& entries : *kept_units) {
       entries.resize(in.Count(1));
       for (Entry& entry : entries) {

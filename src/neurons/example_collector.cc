@@ -18,31 +18,39 @@ using model::HookPoint;
 
 constexpr float kNotCounted = std::numeric_limits<float>::quiet_NaN();
 
-at::Tensor PaddedIds(std::span<const store::Sequence> window, std::span<const size_t> rows, at::Device device) {
+at::Tensor PaddedIds(std::span<const store::Sequence> window, std::span<const size_t> rows,
+                     at::Device device) {
   size_t width = 0;
   for (const size_t row : rows) width = std::max(width, window[row].tokens.size());
-  at::Tensor ids = at::zeros({static_cast<int64_t>(rows.size()), static_cast<int64_t>(width)}, at::kLong);
+  at::Tensor ids =
+      at::zeros({static_cast<int64_t>(rows.size()), static_cast<int64_t>(width)}, at::kLong);
   for (size_t r = 0; r < rows.size(); ++r) {
-    std::copy(window[rows[r]].tokens.begin(), window[rows[r]].tokens.end(), ids.data_ptr<int64_t>() + r * width);
+    std::copy(window[rows[r]].tokens.begin(), window[rows[r]].tokens.end(),
+              ids.data_ptr<int64_t>() + r * width);
   }
   return ids.to(device);
 }
 
 std::vector<HookPoint> ActivationHooks(const model::TransformerConfig& config) {
   std::vector<HookPoint> hooks;
-  for (int layer = 0; layer < config.layers; ++layer) hooks.push_back(model::ActivationHook(layer, config));
+  for (int layer = 0; layer < config.layers; ++layer)
+    hooks.push_back(model::ActivationHook(layer, config));
   return hooks;
 }
 
 // Groups rows, shortest first, into batches of about `limit` tokens with padding.
-std::vector<std::vector<size_t>> GroupByLength(std::span<const store::Sequence> window, int64_t limit) {
+std::vector<std::vector<size_t>> GroupByLength(std::span<const store::Sequence> window,
+                                               int64_t limit) {
   std::vector<size_t> order(window.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return window[a].tokens.size() < window[b].tokens.size(); });
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return window[a].tokens.size() < window[b].tokens.size();
+  });
   std::vector<std::vector<size_t>> batches;
   for (const size_t row : order) {
     const auto length = static_cast<int64_t>(window[row].tokens.size());
-    if (batches.empty() || static_cast<int64_t>(batches.back().size() + 1) * length > limit) batches.emplace_back();
+    if (batches.empty() || static_cast<int64_t>(batches.back().size() + 1) * length > limit)
+      batches.emplace_back();
     batches.back().push_back(row);
   }
   return batches;
@@ -50,10 +58,12 @@ std::vector<std::vector<size_t>> GroupByLength(std::span<const store::Sequence> 
 
 }  // namespace
 
-ExampleCollector::ExampleCollector(const model::Transformer& model, const CollectOptions& options, int bos_tokens)
+ExampleCollector::ExampleCollector(const model::Transformer& model, const CollectOptions& options,
+                                   int bos_tokens)
     : model_(model), options_(options), bos_tokens_(bos_tokens) {
   base::ValidateFields(options);
-  const size_t units = static_cast<size_t>(model.config().layers) * static_cast<size_t>(model.config().d_mlp);
+  const size_t units =
+      static_cast<size_t>(model.config().layers) * static_cast<size_t>(model.config().d_mlp);
   totals_.resize(units);
   top_.resize(units);
   if (options.bottom) bottom_.resize(units);
@@ -67,7 +77,8 @@ int64_t ExampleCollector::FirstCounted(const store::Sequence&) const {
 
 void ExampleCollector::Add(store::Sequence sequence) {
   window_.push_back(std::move(sequence));
-  // The window's statistics take about 64 MB; its size depends on the model only, so that sums add up in a fixed order.
+  // The window's statistics take about 64 MB; its size depends on the model only, so that sums add
+  // up in a fixed order.
   const size_t rows = std::clamp<size_t>((64 << 20) / (totals_.size() * 28), 16, 512);
   if (window_.size() >= rows) RunWindow();
 }
@@ -78,7 +89,8 @@ void ExampleCollector::RunWindow() {
   for (RowStatistics& row : window_statistics_) row.Resize(totals_.size());
   for (const auto& batch : GroupByLength(window_, options_.batch_tokens)) RunBatch(batch);
   for (size_t row = 0; row < window_.size(); ++row) {
-    const int64_t begin = FirstCounted(window_[row]), tokens = static_cast<int64_t>(window_[row].tokens.size());
+    const int64_t begin = FirstCounted(window_[row]),
+                  tokens = static_cast<int64_t>(window_[row].tokens.size());
     tokens_done_ += tokens;
     if (begin >= tokens) continue;
     const bool first = counted_tokens_ == 0;
@@ -88,8 +100,10 @@ void ExampleCollector::RunWindow() {
       Totals& totals = totals_[u];
       totals.sum += statistics.sum[u];
       totals.squares += statistics.squares[u];
-      totals.maximum = first ? statistics.maximum[u] : std::max(totals.maximum, statistics.maximum[u]);
-      totals.minimum = first ? statistics.minimum[u] : std::min(totals.minimum, statistics.minimum[u]);
+      totals.maximum =
+          first ? statistics.maximum[u] : std::max(totals.maximum, statistics.maximum[u]);
+      totals.minimum =
+          first ? statistics.minimum[u] : std::min(totals.minimum, statistics.minimum[u]);
       totals.positive += statistics.positive[u];
     }
     OfferSample(row);
@@ -101,45 +115,54 @@ void ExampleCollector::RunWindow() {
 void ExampleCollector::RunBatch(std::span<const size_t> rows) {
   const c10::InferenceMode guard;
   const at::Tensor ids = PaddedIds(window_, rows, model_.weights().token_embedding.device());
-  model_.Forward({.ids = ids}, ActivationHooks(model_.config()), [&](const HookPoint& hook, at::Tensor& value) {
-    const at::Tensor host = value.to(at::kCPU, at::kFloat).contiguous();
-    TakeLayer(rows, hook.layer, host.data_ptr<float>(), host.size(1));
-  });
+  model_.Forward({.ids = ids}, ActivationHooks(model_.config()),
+                 [&](const HookPoint& hook, at::Tensor& value) {
+                   const at::Tensor host = value.to(at::kCPU, at::kFloat).contiguous();
+                   TakeLayer(rows, hook.layer, host.data_ptr<float>(), host.size(1));
+                 });
 }
 
-void ExampleCollector::TakeLayer(std::span<const size_t> rows, int layer, const float* data, int64_t tokens) {
+void ExampleCollector::TakeLayer(std::span<const size_t> rows, int layer, const float* data,
+                                 int64_t tokens) {
   const int64_t units = model_.config().d_mlp;
-  std::vector<std::vector<std::pair<size_t, int64_t>>> entered(static_cast<size_t>(at::get_num_threads()));  // row, evicted sequence
+  std::vector<std::vector<std::pair<size_t, int64_t>>> entered(
+      static_cast<size_t>(at::get_num_threads()));  // row, evicted sequence
   constexpr int64_t kChunk = 256;  // units whose statistics stay in the first-level cache
-  at::parallel_for(0, (units + kChunk - 1) / kChunk, 1, [&](int64_t begin_chunk, int64_t end_chunk) {
-    auto& changes = entered[static_cast<size_t>(at::get_thread_num())];
-    const int64_t first = begin_chunk * kChunk, last = std::min(units, end_chunk * kChunk);
-    for (size_t r = 0; r < rows.size(); ++r) {
-      const store::Sequence& sequence = window_[rows[r]];
-      const int64_t begin = FirstCounted(sequence), length = static_cast<int64_t>(sequence.tokens.size());
-      if (begin >= length) continue;
-      const float* row = data + static_cast<int64_t>(r) * tokens * units;
-      RowStatistics& statistics = window_statistics_[rows[r]];
-      for (int64_t chunk = first; chunk < last; chunk += kChunk) {
-        ReduceRow(row, units, begin, length, chunk, std::min(last, chunk + kChunk), UnitIndex(layer, 0), statistics);
-      }
-      for (int64_t u = first; u < last; ++u) {
-        const size_t unit = UnitIndex(layer, u);
-        const auto offer = [&](std::vector<Entry>& kept, float value, int32_t pivot, float sign) {
-          const bool full = static_cast<int>(kept.size()) == options_.top;
-          if (full && (sign * value < sign * kept.back().activation ||
-                       (value == kept.back().activation && sequence.id > kept.back().sequence))) {
-            return;
+  at::parallel_for(
+      0, (units + kChunk - 1) / kChunk, 1, [&](int64_t begin_chunk, int64_t end_chunk) {
+        auto& changes = entered[static_cast<size_t>(at::get_thread_num())];
+        const int64_t first = begin_chunk * kChunk, last = std::min(units, end_chunk * kChunk);
+        for (size_t r = 0; r < rows.size(); ++r) {
+          const store::Sequence& sequence = window_[rows[r]];
+          const int64_t begin = FirstCounted(sequence),
+                        length = static_cast<int64_t>(sequence.tokens.size());
+          if (begin >= length) continue;
+          const float* row = data + static_cast<int64_t>(r) * tokens * units;
+          RowStatistics& statistics = window_statistics_[rows[r]];
+          for (int64_t chunk = first; chunk < last; chunk += kChunk) {
+            ReduceRow(row, units, begin, length, chunk, std::min(last, chunk + kChunk),
+                      UnitIndex(layer, 0), statistics);
           }
-          const int64_t evicted = full ? kept.back().sequence : -1;
-          Offer(kept, sequence, value, pivot, sign, row + u);
-          changes.emplace_back(rows[r], evicted);
-        };
-        offer(top_[unit], statistics.maximum[unit], statistics.argmax[unit], 1.0F);
-        if (options_.bottom) offer(bottom_[unit], statistics.minimum[unit], statistics.argmin[unit], -1.0F);
-      }
-    }
-  });
+          for (int64_t u = first; u < last; ++u) {
+            const size_t unit = UnitIndex(layer, u);
+            const auto offer = [&](std::vector<Entry>& kept, float value, int32_t pivot,
+                                   float sign) {
+              const bool full = static_cast<int>(kept.size()) == options_.top;
+              if (full &&
+                  (sign * value < sign * kept.back().activation ||
+                   (value == kept.back().activation && sequence.id > kept.back().sequence))) {
+                return;
+              }
+              const int64_t evicted = full ? kept.back().sequence : -1;
+              Offer(kept, sequence, value, pivot, sign, row + u);
+              changes.emplace_back(rows[r], evicted);
+            };
+            offer(top_[unit], statistics.maximum[unit], statistics.argmax[unit], 1.0F);
+            if (options_.bottom)
+              offer(bottom_[unit], statistics.minimum[unit], statistics.argmin[unit], -1.0F);
+          }
+        }
+      });
   for (const auto& changes : entered) {
     for (const auto& [row, evicted] : changes) UseSequence(window_[row]);
   }
@@ -150,8 +173,8 @@ void ExampleCollector::TakeLayer(std::span<const size_t> rows, int layer, const 
   }
 }
 
-void ExampleCollector::Offer(std::vector<Entry>& kept, const store::Sequence& sequence, float value, int32_t pivot, float sign,
-                             const float* column) {
+void ExampleCollector::Offer(std::vector<Entry>& kept, const store::Sequence& sequence, float value,
+                             int32_t pivot, float sign, const float* column) {
   Entry entry{.activation = value, .sequence = sequence.id, .pivot = pivot};
   entry.activations.resize(sequence.tokens.size(), kNotCounted);
   for (size_t t = static_cast<size_t>(FirstCounted(sequence)); t < entry.activations.size(); ++t) {
@@ -159,7 +182,8 @@ void ExampleCollector::Offer(std::vector<Entry>& kept, const store::Sequence& se
   }
   if (static_cast<int>(kept.size()) == options_.top) kept.pop_back();
   const auto stronger = [sign](const Entry& a, const Entry& b) {
-    return std::pair(-sign * a.activation, a.sequence) < std::pair(-sign * b.activation, b.sequence);
+    return std::pair(-sign * a.activation, a.sequence) <
+           std::pair(-sign * b.activation, b.sequence);
   };
   kept.insert(std::upper_bound(kept.begin(), kept.end(), entry, stronger), std::move(entry));
 }
@@ -175,11 +199,13 @@ void ExampleCollector::ReleaseSequence(int64_t id) {
   if (--found->second.uses == 0) sequences_.erase(found);
 }
 
-// The sample is the sequences with the smallest hash of (seed, id): uniform, and the same in whatever order they come.
+// The sample is the sequences with the smallest hash of (seed, id): uniform, and the same in
+// whatever order they come.
 void ExampleCollector::OfferSample(size_t row) {
   if (options_.sample == 0) return;
   const store::Sequence& sequence = window_[row];
-  const uint64_t priority = base::Rng(options_.seed, "sample", static_cast<uint64_t>(sequence.id)).Next();
+  const uint64_t priority =
+      base::Rng(options_.seed, "sample", static_cast<uint64_t>(sequence.id)).Next();
   if (static_cast<int>(sampled_.size()) == options_.sample) {
     if (priority >= sampled_.back().priority) return;
     sampled_.pop_back();
@@ -187,7 +213,8 @@ void ExampleCollector::OfferSample(size_t row) {
   const RowStatistics& statistics = window_statistics_[row];
   Sampled sampled{priority, sequence, statistics.maximum, statistics.argmax};
   const auto before = [](const Sampled& a, const Sampled& b) { return a.priority < b.priority; };
-  sampled_.insert(std::upper_bound(sampled_.begin(), sampled_.end(), sampled, before), std::move(sampled));
+  sampled_.insert(std::upper_bound(sampled_.begin(), sampled_.end(), sampled, before),
+                  std::move(sampled));
 }
 
 std::vector<int64_t> ExampleCollector::SampledSequences() const {
@@ -197,17 +224,21 @@ std::vector<int64_t> ExampleCollector::SampledSequences() const {
   return out;
 }
 
-void ExampleCollector::WriteExamples(store::RunStore& store, base::UnitId unit, store::ExampleKind kind,
+void ExampleCollector::WriteExamples(store::RunStore& store, base::UnitId unit,
+                                     store::ExampleKind kind,
                                      const std::vector<Entry>& entries) const {
   for (size_t rank = 0; rank < entries.size(); ++rank) {
     const Entry& entry = entries[rank];
-    store.Put(store::Example{unit, kind, 0, static_cast<int>(rank), entry.sequence, entry.pivot, entry.activation, entry.activations});
+    store.Put(store::Example{unit, kind, 0, static_cast<int>(rank), entry.sequence, entry.pivot,
+                             entry.activation, entry.activations});
   }
 }
 
 void ExampleCollector::Finish(store::RunStore& store) {
   RunWindow();
-  if (counted_tokens_ == 0) base::Fail(base::ErrorKind::kBadInput, "no token of the text counts; is every sequence one token long?");
+  if (counted_tokens_ == 0)
+    base::Fail(base::ErrorKind::kBadInput,
+               "no token of the text counts; is every sequence one token long?");
   const int units = model_.config().d_mlp;
   for (int layer = 0; layer < model_.config().layers; ++layer) {
     store.Transaction([&] {
@@ -224,7 +255,8 @@ void ExampleCollector::Finish(store::RunStore& store) {
                                    .minimum = totals.minimum,
                                    .firing_rate = static_cast<double>(totals.positive) / count});
         WriteExamples(store, {layer, u}, store::ExampleKind::kTop, top_[at]);
-        if (options_.bottom) WriteExamples(store, {layer, u}, store::ExampleKind::kBottom, bottom_[at]);
+        if (options_.bottom)
+          WriteExamples(store, {layer, u}, store::ExampleKind::kBottom, bottom_[at]);
       }
     });
   }
@@ -245,12 +277,14 @@ void ExampleCollector::WriteQuantiles(store::RunStore& store) {
     int unit, bin, rank;
   };
   // chosen[layer][sampled]: which units show this sequence, and as what
-  std::vector<std::vector<std::vector<Choice>>> chosen(static_cast<size_t>(model_.config().layers), std::vector<std::vector<Choice>>(count));
+  std::vector<std::vector<std::vector<Choice>>> chosen(static_cast<size_t>(model_.config().layers),
+                                                       std::vector<std::vector<Choice>>(count));
   std::vector<size_t> order(count);
   for (size_t unit = 0; unit < totals_.size(); ++unit) {
     for (size_t i = 0; i < count; ++i) order[i] = i;
     std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-      return std::pair(sampled_[a].maximum[unit], -sampled_[a].sequence.id) < std::pair(sampled_[b].maximum[unit], -sampled_[b].sequence.id);
+      return std::pair(sampled_[a].maximum[unit], -sampled_[a].sequence.id) <
+             std::pair(sampled_[b].maximum[unit], -sampled_[b].sequence.id);
     });
     for (int bin = 0; bin < options_.bins; ++bin) {
       const size_t begin = count * static_cast<size_t>(bin) / static_cast<size_t>(options_.bins);
@@ -259,7 +293,8 @@ void ExampleCollector::WriteQuantiles(store::RunStore& store) {
       for (size_t j = 0; j < kept; ++j) {  // evenly over the bin; rank 0 is the strongest
         const size_t at = begin + (2 * j + 1) * (end - begin) / (2 * kept);
         chosen[unit / static_cast<size_t>(units)][order[at]].push_back(
-            {static_cast<int>(unit % static_cast<size_t>(units)), bin, static_cast<int>(kept - 1 - j)});
+            {static_cast<int>(unit % static_cast<size_t>(units)), bin,
+             static_cast<int>(kept - 1 - j)});
       }
     }
   }
@@ -269,23 +304,33 @@ void ExampleCollector::WriteQuantiles(store::RunStore& store) {
     const c10::InferenceMode guard;
     const at::Tensor ids = PaddedIds(sequences, rows, model_.weights().token_embedding.device());
     store.Transaction([&] {
-      model_.Forward({.ids = ids}, ActivationHooks(model_.config()), [&](const HookPoint& hook, at::Tensor& value) {
-        const at::Tensor host = value.to(at::kCPU, at::kFloat).contiguous();
-        for (size_t r = 0; r < rows.size(); ++r) {
-          const Sampled& sampled = sampled_[rows[r]];
-          const float* data = host.data_ptr<float>() + static_cast<int64_t>(r) * host.size(1) * units;
-          for (const Choice& choice : chosen[static_cast<size_t>(hook.layer)][rows[r]]) {
-            const size_t unit = UnitIndex(hook.layer, choice.unit);
-            store::Example example{{hook.layer, choice.unit}, store::ExampleKind::kQuantile, choice.bin, choice.rank, sampled.sequence.id,
-                                   sampled.argmax[unit], sampled.maximum[unit],
-                                   std::vector<float>(sampled.sequence.tokens.size(), kNotCounted)};
-            for (size_t t = static_cast<size_t>(FirstCounted(sampled.sequence)); t < example.activations.size(); ++t) {
-              example.activations[t] = data[static_cast<int64_t>(t) * units + choice.unit];
+      model_.Forward(
+          {.ids = ids}, ActivationHooks(model_.config()),
+          [&](const HookPoint& hook, at::Tensor& value) {
+            const at::Tensor host = value.to(at::kCPU, at::kFloat).contiguous();
+            for (size_t r = 0; r < rows.size(); ++r) {
+              const Sampled& sampled = sampled_[rows[r]];
+              const float* data =
+                  host.data_ptr<float>() + static_cast<int64_t>(r) * host.size(1) * units;
+              for (const Choice& choice : chosen[static_cast<size_t>(hook.layer)][rows[r]]) {
+                const size_t unit = UnitIndex(hook.layer, choice.unit);
+                store::Example example{
+                    {hook.layer, choice.unit},
+                    store::ExampleKind::kQuantile,
+                    choice.bin,
+                    choice.rank,
+                    sampled.sequence.id,
+                    sampled.argmax[unit],
+                    sampled.maximum[unit],
+                    std::vector<float>(sampled.sequence.tokens.size(), kNotCounted)};
+                for (size_t t = static_cast<size_t>(FirstCounted(sampled.sequence));
+                     t < example.activations.size(); ++t) {
+                  example.activations[t] = data[static_cast<int64_t>(t) * units + choice.unit];
+                }
+                store.Put(example);
+              }
             }
-            store.Put(example);
-          }
-        }
-      });
+          });
     });
   }
 }

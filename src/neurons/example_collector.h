@@ -1,6 +1,7 @@
-// One streaming pass over text for all units of all layers: each unit's strongest examples, a uniform sample of
-// sequences, and statistics. The result does not depend on batch size or threads, and ties go to the earlier sequence.
-// Memory: about units * top * sequence tokens * 4 bytes, whatever the length of the text. Not thread-safe.
+// One streaming pass over text for all units of all layers: each unit's strongest examples, a
+// uniform sample of sequences, and statistics. The result does not depend on batch size or threads,
+// and ties go to the earlier sequence. Memory: about units * top * sequence tokens * 4 bytes,
+// whatever the length of the text. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +38,10 @@ struct CollectOptions {
     visit("bins", bins, "quantile bins of the sample", Between(1, 100));
     visit("per-bin", per_bin, "examples kept of each bin for each neuron", Between(0, 100));
     visit("include-bos", include_bos, "count the BOS token's activation like any other");
-    visit("skip-positions", skip_positions, "tokens after BOS that do not count (attention sinks)", Between(0, 1024));
-    visit("batch-tokens", batch_tokens, "tokens a forward, about; does not change the result", Between(1, 1 << 24));
+    visit("skip-positions", skip_positions, "tokens after BOS that do not count (attention sinks)",
+          Between(0, 1024));
+    visit("batch-tokens", batch_tokens, "tokens a forward, about; does not change the result",
+          Between(1, 1 << 24));
     visit("seed", seed, "of the random sample");
   }
 };
@@ -49,14 +52,16 @@ class ExampleCollector {
   ExampleCollector(const model::Transformer& model, const CollectOptions& options, int bos_tokens);
   ~ExampleCollector();
 
-  // Takes sequences in the order of their ids. Buffers up to a window, so that lengths can be grouped.
+  // Takes sequences in the order of their ids. Buffers up to a window, so that lengths can be
+  // grouped.
   void Add(store::Sequence sequence);
 
-  // Runs what is buffered, chooses the quantile examples, and writes everything: sequences, statistics, examples.
+  // Runs what is buffered, chooses the quantile examples, and writes everything: sequences,
+  // statistics, examples.
   void Finish(store::RunStore& store);
 
-  // State after the last full window, for resuming: Restore() and then Add() from sequence `sequences_done()` on gives
-  // the same result as an uninterrupted pass.
+  // State after the last full window, for resuming: Restore() and then Add() from sequence
+  // `sequences_done()` on gives the same result as an uninterrupted pass.
   int64_t sequences_done() const { return sequences_done_; }
   int64_t tokens_done() const { return tokens_done_; }
   void Save(const std::string& path) const;
@@ -91,14 +96,18 @@ class ExampleCollector {
   void RunWindow();
   void RunBatch(std::span<const size_t> rows);  // indices into window_
   void TakeLayer(std::span<const size_t> rows, int layer, const float* data, int64_t tokens);
-  void Offer(std::vector<Entry>& kept, const store::Sequence& sequence, float value, int32_t pivot, float sign, const float* column);
+  void Offer(std::vector<Entry>& kept, const store::Sequence& sequence, float value, int32_t pivot,
+             float sign, const float* column);
   void UseSequence(const store::Sequence& sequence);
   void ReleaseSequence(int64_t id);
   void OfferSample(size_t row);
   void WriteQuantiles(store::RunStore& store);
-  void WriteExamples(store::RunStore& store, base::UnitId unit, store::ExampleKind kind, const std::vector<Entry>& entries) const;
+  void WriteExamples(store::RunStore& store, base::UnitId unit, store::ExampleKind kind,
+                     const std::vector<Entry>& entries) const;
   int64_t FirstCounted(const store::Sequence& sequence) const;
-  size_t UnitIndex(int layer, int64_t unit) const { return static_cast<size_t>(layer * model_.config().d_mlp + unit); }
+  size_t UnitIndex(int layer, int64_t unit) const {
+    return static_cast<size_t>(layer * model_.config().d_mlp + unit);
+  }
 
   const model::Transformer& model_;
   CollectOptions options_;

@@ -1,5 +1,6 @@
-// All stages of Neuron to Graph for a block of units: prune, saliency, augment, saliency of what was kept, build.
-// Stages hand their requests for all units of the block to one prober, so that forwards are few and large.
+// All stages of Neuron to Graph for a block of units: prune, saliency, augment, saliency of what
+// was kept, build. Stages hand their requests for all units of the block to one prober, so that
+// forwards are few and large.
 #pragma once
 
 #include <span>
@@ -39,12 +40,13 @@ struct GraphContext {
   const tokenizer::Tokenizer& tokenizer;
   std::vector<std::string> token_texts;  // by id
   TokenClasses classes;
-  TokenId mask = 0;     // hides a token in saliency
-  int bos_tokens = 1;   // leading tokens of every example that are never varied (0 or 1)
+  TokenId mask = 0;    // hides a token in saliency
+  int bos_tokens = 1;  // leading tokens of every example that are never varied (0 or 1)
   SubstituteSource* substitutes = nullptr;  // optional: none means no augmentation
 };
 
-std::vector<GraphResult> BuildGraphs(std::span<const GraphRequest> requests, const GraphOptions& options, const GraphContext& context,
+std::vector<GraphResult> BuildGraphs(std::span<const GraphRequest> requests,
+                                     const GraphOptions& options, const GraphContext& context,
                                      measure::Prober& prober);
 
 // Token id for --mask-token. Throws kUsage naming what the tokenizer has.

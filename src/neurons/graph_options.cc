@@ -23,7 +23,8 @@ GraphOptions GraphPreset(const std::string& name) {
     reference.match = "greedy";
     return reference;
   }
-  base::Fail(base::ErrorKind::kUsage, "--preset is '{}'; expected one of: {}", name, fmt::join(GraphPresetNames(), ", "));
+  base::Fail(base::ErrorKind::kUsage, "--preset is '{}'; expected one of: {}", name,
+             fmt::join(GraphPresetNames(), ", "));
 }
 
 std::vector<std::string> GraphPresetNames() { return {"paper", "workshop", "reference"}; }

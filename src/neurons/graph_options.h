@@ -1,5 +1,6 @@
-// How a neuron graph is made and read: every threshold and variant of Neuron to Graph as one options struct, and the
-// presets that combine them. Sources: v2 = arXiv 2305.19911, workshop = arXiv 2304.12918, reference = the authors' code.
+// How a neuron graph is made and read: every threshold and variant of Neuron to Graph as one
+// options struct, and the presets that combine them. Sources: v2 = arXiv 2305.19911, workshop =
+// arXiv 2304.12918, reference = the authors' code.
 #pragma once
 
 #include <string>
@@ -37,22 +38,39 @@ struct GraphOptions {
   void VisitFields(Visitor&& visit) {
     using base::Between;
     using base::OneOf;
-    visit("prune-share", prune_share, "share of the pivot's activation that the kept context must restore", Between(0.01, 1));
-    visit("prune-step", prune_step, "left context grows by this many tokens at a time", Between(1, 64));
-    visit("prune-max-context", prune_max_context, "longest left context tried, in tokens", Between(0, 4096));
-    visit("prune-post-context", prune_post_context, "tokens kept after the pivot, within its sentence", Between(0, 64));
-    visit("prune-rescale", prune_rescale, "scale a pruned prompt's activations by full / pruned at the pivot");
-    visit("trajectory-context", trajectory_context, "measure the pivot at least up to this many tokens of context, for trajectories", Between(0, 4096));
-    visit("mask-token", mask_token, "token that hides another: auto (eos, else pad, else bos), eos, pad, bos, unk or an id");
-    visit("importance-threshold", importance_threshold, "a token with more importance becomes a context node", Between(0, 1));
-    visit("substitute-trigger", substitute_trigger, "a token with more importance for the pivot is varied", Between(0, 1));
-    visit("substitutes-per-word", substitutes_per_word, "likely words tried in place of each", Between(0, 1000));
-    visit("substitute-min-probability", substitute_min_probability, "least probability of a substitute", Between(0, 1));
-    visit("substitute-share", substitute_share, "share of the pivot's activation that a variation must keep", Between(0, 10));
-    visit("activation-threshold", activation_threshold, "normalised activation above which a token fires", Between(0, 1));
-    visit("normalize-tokens", normalize_tokens, "tokens that differ only in case and surrounding space are one");
-    visit("merge-ignored", merge_ignored, "what follows a context node may also follow a sibling that is ignored");
-    visit("end-value", end_value, "of paths that meet, which activation stays at the end", OneOf({"max", "first"}));
+    visit("prune-share", prune_share,
+          "share of the pivot's activation that the kept context must restore", Between(0.01, 1));
+    visit("prune-step", prune_step, "left context grows by this many tokens at a time",
+          Between(1, 64));
+    visit("prune-max-context", prune_max_context, "longest left context tried, in tokens",
+          Between(0, 4096));
+    visit("prune-post-context", prune_post_context,
+          "tokens kept after the pivot, within its sentence", Between(0, 64));
+    visit("prune-rescale", prune_rescale,
+          "scale a pruned prompt's activations by full / pruned at the pivot");
+    visit("trajectory-context", trajectory_context,
+          "measure the pivot at least up to this many tokens of context, for trajectories",
+          Between(0, 4096));
+    visit("mask-token", mask_token,
+          "token that hides another: auto (eos, else pad, else bos), eos, pad, bos, unk or an id");
+    visit("importance-threshold", importance_threshold,
+          "a token with more importance becomes a context node", Between(0, 1));
+    visit("substitute-trigger", substitute_trigger,
+          "a token with more importance for the pivot is varied", Between(0, 1));
+    visit("substitutes-per-word", substitutes_per_word, "likely words tried in place of each",
+          Between(0, 1000));
+    visit("substitute-min-probability", substitute_min_probability,
+          "least probability of a substitute", Between(0, 1));
+    visit("substitute-share", substitute_share,
+          "share of the pivot's activation that a variation must keep", Between(0, 10));
+    visit("activation-threshold", activation_threshold,
+          "normalised activation above which a token fires", Between(0, 1));
+    visit("normalize-tokens", normalize_tokens,
+          "tokens that differ only in case and surrounding space are one");
+    visit("merge-ignored", merge_ignored,
+          "what follows a context node may also follow a sibling that is ignored");
+    visit("end-value", end_value, "of paths that meet, which activation stays at the end",
+          OneOf({"max", "first"}));
     visit("match", match, "which matching path predicts", OneOf({"max", "longest", "greedy"}));
   }
 };

@@ -14,7 +14,8 @@ struct UnitExamples {
   std::vector<int> train, test;  // ranks
 };
 
-UnitExamples ReadExamples(const store::RunStore& store, UnitId unit, const nlohmann::json& given, uint64_t seed) {
+UnitExamples ReadExamples(const store::RunStore& store, UnitId unit, const nlohmann::json& given,
+                          uint64_t seed) {
   UnitExamples out;
   out.examples = store.GetExamples(unit, store::ExampleKind::kGiven);
   if (!out.examples.empty()) {
@@ -24,8 +25,10 @@ UnitExamples ReadExamples(const store::RunStore& store, UnitId unit, const nlohm
     return out;
   }
   out.examples = store.GetExamples(unit, store::ExampleKind::kTop);
-  const uint64_t stream = static_cast<uint64_t>(unit.layer) << 32 | static_cast<uint32_t>(unit.index);
-  const data::Halves halves = data::SplitInHalves(static_cast<int>(out.examples.size()), seed, stream);
+  const uint64_t stream =
+      static_cast<uint64_t>(unit.layer) << 32 | static_cast<uint32_t>(unit.index);
+  const data::Halves halves =
+      data::SplitInHalves(static_cast<int>(out.examples.size()), seed, stream);
   out.train = halves.train;
   out.test = halves.test;
   return out;
@@ -33,14 +36,16 @@ UnitExamples ReadExamples(const store::RunStore& store, UnitId unit, const nlohm
 
 }  // namespace
 
-void BuildMissingGraphs(store::RunStore& store, std::span<const UnitId> units, const GraphOptions& options,
-                        const GraphRunOptions& run, const GraphContext& context, measure::Prober& prober,
+void BuildMissingGraphs(store::RunStore& store, std::span<const UnitId> units,
+                        const GraphOptions& options, const GraphRunOptions& run,
+                        const GraphContext& context, measure::Prober& prober,
                         const base::Progress::Reporter& report) {
   const std::vector<UnitId> stored = store.UnitsWithGraph();
   const std::set<UnitId> done(stored.begin(), stored.end());
   const auto is_done = [&](UnitId unit) { return done.contains(unit); };
   const nlohmann::json given = store.Manifest("given_examples").value_or(nlohmann::json::object());
-  base::Progress progress("graph", "neurons", static_cast<int64_t>(units.size()), report, std::count_if(units.begin(), units.end(), is_done));
+  base::Progress progress("graph", "neurons", static_cast<int64_t>(units.size()), report,
+                          std::count_if(units.begin(), units.end(), is_done));
   const auto block = static_cast<size_t>(run.block);
   for (size_t begin = 0; begin < units.size(); begin += block) {
     const auto part = units.subspan(begin, std::min(block, units.size() - begin));
@@ -54,9 +59,11 @@ void BuildMissingGraphs(store::RunStore& store, std::span<const UnitId> units, c
       for (const store::Example& example : examples.back().examples) {
         const auto& train = examples.back().train;
         if (!std::binary_search(train.begin(), train.end(), example.rank)) continue;
-        request.examples.push_back({example.rank, store.GetSequence(example.sequence).tokens, example.pivot, example.activation});
+        request.examples.push_back({example.rank, store.GetSequence(example.sequence).tokens,
+                                    example.pivot, example.activation});
       }
-      if (!(request.max_activation > 0)) request.examples.clear();  // nothing to normalise by: an empty graph
+      if (!(request.max_activation > 0))
+        request.examples.clear();  // nothing to normalise by: an empty graph
       requests.push_back(std::move(request));
     }
     std::vector<GraphResult> results = BuildGraphs(requests, options, context, prober);
@@ -69,7 +76,8 @@ void BuildMissingGraphs(store::RunStore& store, std::span<const UnitId> units, c
         store.Put(results[i].graph);
       }
     });
-    progress.Add(static_cast<int64_t>(std::count_if(part.begin(), part.end(), [&](UnitId unit) { return !is_done(unit); })));
+    progress.Add(static_cast<int64_t>(
+        std::count_if(part.begin(), part.end(), [&](UnitId unit) { return !is_done(unit); })));
   }
   progress.Finish();
 }

@@ -1,5 +1,6 @@
-// Graphs for many units of a run, block by block, resumable: a block is computed and stored in one transaction, and
-// blocks are cut from the list of units alone, so that a continued run computes the same blocks as an uninterrupted one.
+// Graphs for many units of a run, block by block, resumable: a block is computed and stored in one
+// transaction, and blocks are cut from the list of units alone, so that a continued run computes
+// the same blocks as an uninterrupted one.
 #pragma once
 
 #include <functional>
@@ -24,14 +25,16 @@ struct GraphRunOptions {
   }
 };
 
-// The halves of a unit's examples: kGiven ones as the run's manifest says, else a seeded random half trains.
-// Builds what is missing of `units` (ascending).
-void BuildMissingGraphs(store::RunStore& store, std::span<const UnitId> units, const GraphOptions& options,
-                        const GraphRunOptions& run, const GraphContext& context, measure::Prober& prober,
+// The halves of a unit's examples: kGiven ones as the run's manifest says, else a seeded random
+// half trains. Builds what is missing of `units` (ascending).
+void BuildMissingGraphs(store::RunStore& store, std::span<const UnitId> units,
+                        const GraphOptions& options, const GraphRunOptions& run,
+                        const GraphContext& context, measure::Prober& prober,
                         const base::Progress::Reporter& report);
 
-// Which units the user asked for, ascending. Syntax: layers "0,2-3"; units "2:15,3:0-99"; both empty: all. `sample` > 0
-// keeps that many of them per layer, at random. Throws kUsage for bad syntax and for units the run does not have.
+// Which units the user asked for, ascending. Syntax: layers "0,2-3"; units "2:15,3:0-99"; both
+// empty: all. `sample` > 0 keeps that many of them per layer, at random. Throws kUsage for bad
+// syntax and for units the run does not have.
 struct UnitSelection {
   std::string layers, units;
   int sample = 0;

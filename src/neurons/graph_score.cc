@@ -30,8 +30,9 @@ class Correlation {
 
 }  // namespace
 
-store::Score ScorePredictor(UnitId unit, const std::string& set, const std::string& method, std::span<const ScoredText> texts,
-                            double max_activation, const Predictor& predict) {
+store::Score ScorePredictor(UnitId unit, const std::string& set, const std::string& method,
+                            std::span<const ScoredText> texts, double max_activation,
+                            const Predictor& predict) {
   store::Score score{.unit = unit, .set = set, .method = method};
   Correlation correlation;
   for (const ScoredText& text : texts) {
@@ -48,18 +49,21 @@ store::Score ScorePredictor(UnitId unit, const std::string& set, const std::stri
   }
   score.correlation = correlation.Value();
   const auto hits = static_cast<double>(score.true_positives);
-  const int64_t predicted = score.true_positives + score.false_positives, firing = score.true_positives + score.false_negatives;
-  if (predicted > 0) score.precision = hits / static_cast<double>(predicted);
+  const int64_t predicted = score.true_positives + score.false_positives,
+                firing = score.true_positives + score.false_negatives;
   if (firing == 0) {
     score.excluded = "never fires in this set";
     return score;
   }
+  if (predicted > 0) score.precision = hits / static_cast<double>(predicted);
   score.recall = hits / static_cast<double>(firing);
   score.f1 = 2 * hits / static_cast<double>(predicted + firing);
   return score;
 }
 
-std::vector<std::string> ScoreMethods() { return {"n2g", "token_lookup", "ngram_2", "ngram_3", "ngram_4", "ngram_5"}; }
+std::vector<std::string> ScoreMethods() {
+  return {"n2g", "token_lookup", "ngram_2", "ngram_3", "ngram_4", "ngram_5"};
+}
 
 std::vector<LayerScore> AverageByLayer(std::span<const store::Score> scores) {
   struct Layer {
@@ -86,10 +90,12 @@ std::vector<LayerScore> AverageByLayer(std::span<const store::Score> scores) {
   std::vector<LayerScore> out;
   for (const auto& [number, layer] : layers) {
     LayerScore row{.layer = number, .units = static_cast<int>(layer.units.size())};
-    for (const auto& [reason, units] : layer.excluded) row.excluded.emplace_back(reason, static_cast<int>(units.size()));
+    for (const auto& [reason, units] : layer.excluded)
+      row.excluded.emplace_back(reason, static_cast<int>(units.size()));
     for (const std::string& method : ScoreMethods()) {
       const auto found = layer.methods.find(method);
-      row.methods.emplace_back(method, found == layer.methods.end() ? MethodMeans{} : found->second);
+      row.methods.emplace_back(method,
+                               found == layer.methods.end() ? MethodMeans{} : found->second);
     }
     out.push_back(std::move(row));
   }

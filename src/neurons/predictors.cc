@@ -15,7 +15,8 @@ uint64_t NgramLookup::Key(std::span<const TokenId> tokens, size_t at) const {
   return base::HashBytes({reinterpret_cast<const char*>(gram.data()), gram.size_bytes()}, length);
 }
 
-void NgramLookup::Add(std::span<const TokenId> tokens, std::span<const double> activations, size_t begin) {
+void NgramLookup::Add(std::span<const TokenId> tokens, std::span<const double> activations,
+                      size_t begin) {
   for (size_t at = begin; at < tokens.size(); ++at) {
     double& largest = largest_.try_emplace(Key(tokens, at), activations[at]).first->second;
     largest = std::max(largest, activations[at]);

@@ -1,5 +1,5 @@
-// Predictors of a unit's firing that graphs are compared with: what was seen on a token, or on a token and its
-// predecessors, in the training examples. Immutable once built; thread-safe.
+// Predictors of a unit's firing that graphs are compared with: what was seen on a token, or on a
+// token and its predecessors, in the training examples. Immutable once built; thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,10 @@ namespace assay::neurons {
 
 using TokenId = int32_t;
 
-// The largest normalised activation seen on the last token of an n-gram, for all n-grams of the training examples.
-// n = 1 is the token lookup of the paper. n tokens in all: the token and its n - 1 predecessors; near the start of a
-// text, as many as there are, and the start counts as part of the key.
+// The largest normalised activation seen on the last token of an n-gram, for all n-grams of the
+// training examples. n = 1 is the token lookup of the paper. n tokens in all: the token and its n -
+// 1 predecessors; near the start of a text, as many as there are, and the start counts as part of
+// the key.
 class NgramLookup {
  public:
   explicit NgramLookup(int n);

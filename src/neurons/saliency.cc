@@ -4,7 +4,8 @@
 
 namespace assay::neurons {
 
-std::vector<SaliencyAnswer> MeasureSaliency(std::span<const SaliencyRequest> requests, const GraphOptions& options, TokenId mask,
+std::vector<SaliencyAnswer> MeasureSaliency(std::span<const SaliencyRequest> requests,
+                                            const GraphOptions& options, TokenId mask,
                                             measure::Prober& prober) {
   std::vector<SaliencyAnswer> answers(requests.size());
   std::vector<measure::MaskedProbe> probes;
@@ -20,7 +21,8 @@ std::vector<SaliencyAnswer> MeasureSaliency(std::span<const SaliencyRequest> req
     measure::MaskedProbe probe{.tokens = request.tokens, .unit = request.unit};
     if (!answer.targets.empty()) {
       for (int t = request.bos_tokens; t < answer.targets.back(); ++t) probe.positions.push_back(t);
-      probe.tokens.resize(static_cast<size_t>(answer.targets.back()) + 1);  // causal: later tokens change nothing
+      probe.tokens.resize(static_cast<size_t>(answer.targets.back()) +
+                          1);  // causal: later tokens change nothing
     }
     probes.push_back(std::move(probe));
   }
@@ -34,7 +36,8 @@ std::vector<SaliencyAnswer> MeasureSaliency(std::span<const SaliencyRequest> req
       for (size_t target = 0; target < answer.targets.size(); ++target) {
         const auto at = static_cast<size_t>(answer.targets[target]);
         if (position >= at) continue;
-        answer.importances[target * tokens + position] = 1.0F - measured[i].masked[p][at] / measured[i].base[at];
+        answer.importances[target * tokens + position] =
+            1.0F - measured[i].masked[p][at] / measured[i].base[at];
       }
     }
   }

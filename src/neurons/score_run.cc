@@ -18,30 +18,40 @@ namespace {
 // A unit's graph and the lookups that learned from the same examples, as predictors by method name.
 class UnitPredictors {
  public:
-  UnitPredictors(const store::RunStore& store, const store::Graph& graph, const ScoreContext& context)
-      : trie_(graph.nodes, context.options, context.classes), begin_(static_cast<size_t>(context.bos_tokens)) {
+  UnitPredictors(const store::RunStore& store, const store::Graph& graph,
+                 const ScoreContext& context)
+      : trie_(graph.nodes, context.options, context.classes),
+        begin_(static_cast<size_t>(context.bos_tokens)) {
     for (int n = 1; n <= 5; ++n) lookups_.emplace_back(n);
     for (const store::Example& example : store.GetExamples(graph.unit)) {
-      const bool trains = (example.kind == store::ExampleKind::kTop || example.kind == store::ExampleKind::kGiven) &&
+      const bool trains = (example.kind == store::ExampleKind::kTop ||
+                           example.kind == store::ExampleKind::kGiven) &&
                           std::binary_search(graph.train.begin(), graph.train.end(), example.rank);
       if (!trains) continue;
       std::vector<double> normalized;
       for (const float activation : example.activations) {
-        normalized.push_back(std::isnan(activation) ? -std::numeric_limits<double>::infinity() : activation / graph.max_activation);
+        normalized.push_back(std::isnan(activation) ? -std::numeric_limits<double>::infinity()
+                                                    : activation / graph.max_activation);
       }
       const std::vector<TokenId> tokens = store.GetSequence(example.sequence).tokens;
-      for (NgramLookup& lookup : lookups_) lookup.Add(tokens, normalized, static_cast<size_t>(context.first_counted));
+      for (NgramLookup& lookup : lookups_)
+        lookup.Add(tokens, normalized, static_cast<size_t>(context.first_counted));
     }
   }
 
-  std::vector<store::Score> Score(UnitId unit, const std::string& set, std::span<const ScoredText> texts, double max_activation) const {
+  std::vector<store::Score> Score(UnitId unit, const std::string& set,
+                                  std::span<const ScoredText> texts, double max_activation) const {
     std::vector<store::Score> out;
     out.push_back(ScorePredictor(unit, set, "n2g", texts, max_activation,
-                                 [&](std::span<const TokenId> tokens, size_t at) { return trie_.Predict(tokens, at, begin_); }));
+                                 [&](std::span<const TokenId> tokens, size_t at) {
+                                   return trie_.Predict(tokens, at, begin_);
+                                 }));
     for (size_t n = 0; n < lookups_.size(); ++n) {
       const std::string method = n == 0 ? "token_lookup" : fmt::format("ngram_{}", n + 1);
       out.push_back(ScorePredictor(unit, set, method, texts, max_activation,
-                                   [&, n](std::span<const TokenId> tokens, size_t at) { return lookups_[n].Predict(tokens, at); }));
+                                   [&, n](std::span<const TokenId> tokens, size_t at) {
+                                     return lookups_[n].Predict(tokens, at);
+                                   }));
     }
     return out;
   }
@@ -55,7 +65,8 @@ class UnitPredictors {
 // What a unit without a usable graph gets: one row a method that says why.
 std::vector<store::Score> Excluded(UnitId unit, const std::string& set, const std::string& reason) {
   std::vector<store::Score> out;
-  for (const std::string& method : ScoreMethods()) out.push_back({.unit = unit, .set = set, .method = method, .excluded = reason});
+  for (const std::string& method : ScoreMethods())
+    out.push_back({.unit = unit, .set = set, .method = method, .excluded = reason});
   return out;
 }
 
@@ -63,7 +74,8 @@ constexpr size_t kUnitsPerTransaction = 256;
 
 }  // namespace
 
-void ScoreHeldOut(store::RunStore& store, std::span<const UnitId> units, const ScoreContext& context, const base::Progress::Reporter& report) {
+void ScoreHeldOut(store::RunStore& store, std::span<const UnitId> units,
+                  const ScoreContext& context, const base::Progress::Reporter& report) {
   base::Progress progress("score held_out", "neurons", static_cast<int64_t>(units.size()), report);
   for (size_t begin = 0; begin < units.size(); begin += kUnitsPerTransaction) {
     const auto part = units.subspan(begin, std::min(kUnitsPerTransaction, units.size() - begin));
@@ -76,15 +88,20 @@ void ScoreHeldOut(store::RunStore& store, std::span<const UnitId> units, const S
       } else {
         std::vector<store::Example> examples;
         for (store::Example& example : store.GetExamples(unit)) {
-          const bool tests = (example.kind == store::ExampleKind::kTop || example.kind == store::ExampleKind::kGiven) &&
-                             std::binary_search(graph->test.begin(), graph->test.end(), example.rank);
+          const bool tests =
+              (example.kind == store::ExampleKind::kTop ||
+               example.kind == store::ExampleKind::kGiven) &&
+              std::binary_search(graph->test.begin(), graph->test.end(), example.rank);
           if (tests) examples.push_back(std::move(example));
         }
         std::vector<std::vector<TokenId>> tokens;
-        for (const store::Example& example : examples) tokens.push_back(store.GetSequence(example.sequence).tokens);
+        for (const store::Example& example : examples)
+          tokens.push_back(store.GetSequence(example.sequence).tokens);
         std::vector<ScoredText> texts;
-        for (size_t i = 0; i < examples.size(); ++i) texts.push_back({tokens[i], examples[i].activations});
-        scores = UnitPredictors(store, *graph, context).Score(unit, "held_out", texts, graph->max_activation);
+        for (size_t i = 0; i < examples.size(); ++i)
+          texts.push_back({tokens[i], examples[i].activations});
+        scores = UnitPredictors(store, *graph, context)
+                     .Score(unit, "held_out", texts, graph->max_activation);
       }
       std::move(scores.begin(), scores.end(), std::back_inserter(rows));
     }
@@ -96,7 +113,8 @@ void ScoreHeldOut(store::RunStore& store, std::span<const UnitId> units, const S
   progress.Finish();
 }
 
-std::vector<at::Tensor> LayerActivations(const model::Transformer& model, int layer, const std::vector<std::vector<TokenId>>& sequences) {
+std::vector<at::Tensor> LayerActivations(const model::Transformer& model, int layer,
+                                         const std::vector<std::vector<TokenId>>& sequences) {
   const c10::InferenceMode guard;
   std::vector<at::Tensor> out(sequences.size());
   const model::HookPoint hook = model::ActivationHook(layer, model.config());
@@ -105,24 +123,32 @@ std::vector<at::Tensor> LayerActivations(const model::Transformer& model, int la
     const size_t end = std::min(sequences.size(), begin + kRows);
     size_t width = 0;
     for (size_t i = begin; i < end; ++i) width = std::max(width, sequences[i].size());
-    at::Tensor ids = at::zeros({static_cast<int64_t>(end - begin), static_cast<int64_t>(width)}, at::kLong);
-    for (size_t i = begin; i < end; ++i) std::copy(sequences[i].begin(), sequences[i].end(), ids.data_ptr<int64_t>() + (i - begin) * width);
-    const at::Tensor values = model.Read({.ids = ids.to(model.weights().token_embedding.device())}, hook).to(at::kCPU, at::kFloat);
+    at::Tensor ids =
+        at::zeros({static_cast<int64_t>(end - begin), static_cast<int64_t>(width)}, at::kLong);
+    for (size_t i = begin; i < end; ++i)
+      std::copy(sequences[i].begin(), sequences[i].end(),
+                ids.data_ptr<int64_t>() + (i - begin) * width);
+    const at::Tensor values =
+        model.Read({.ids = ids.to(model.weights().token_embedding.device())}, hook)
+            .to(at::kCPU, at::kFloat);
     for (size_t i = begin; i < end; ++i) {
-      out[i] = values[static_cast<int64_t>(i - begin)].narrow(0, 0, static_cast<int64_t>(sequences[i].size())).contiguous();
+      out[i] = values[static_cast<int64_t>(i - begin)]
+                   .narrow(0, 0, static_cast<int64_t>(sequences[i].size()))
+                   .contiguous();
     }
   }
   return out;
 }
 
 void ScoreTexts(store::RunStore& store, std::span<const UnitId> units, const std::string& set,
-                const std::vector<std::vector<TokenId>>& sequences, const model::Transformer& model, const ScoreContext& context,
-                const base::Progress::Reporter& report) {
+                const std::vector<std::vector<TokenId>>& sequences, const model::Transformer& model,
+                const ScoreContext& context, const base::Progress::Reporter& report) {
   base::Progress progress("score " + set, "neurons", static_cast<int64_t>(units.size()), report);
   std::map<int, std::vector<UnitId>> by_layer;
   for (const UnitId unit : units) by_layer[unit.layer].push_back(unit);
   for (const auto& [layer, layer_units] : by_layer) {
-    const std::vector<at::Tensor> activations = LayerActivations(model, layer, sequences);  // [tokens, d_mlp] each
+    const std::vector<at::Tensor> activations =
+        LayerActivations(model, layer, sequences);  // [tokens, d_mlp] each
     store.Transaction([&, &layer_units = layer_units] {
       for (const UnitId unit : layer_units) {
         const auto graph = store.GetGraph(unit);
@@ -135,12 +161,15 @@ void ScoreTexts(store::RunStore& store, std::span<const UnitId> units, const std
           columns.reserve(sequences.size());
           for (size_t i = 0; i < sequences.size(); ++i) {
             const at::Tensor column = activations[i].select(1, unit.index).contiguous();
-            columns.emplace_back(column.data_ptr<float>(), column.data_ptr<float>() + column.numel());
-            const auto left_out = std::min(columns[i].size(), static_cast<size_t>(context.first_counted));
+            columns.emplace_back(column.data_ptr<float>(),
+                                 column.data_ptr<float>() + column.numel());
+            const auto left_out =
+                std::min(columns[i].size(), static_cast<size_t>(context.first_counted));
             std::fill_n(columns[i].begin(), left_out, std::numeric_limits<float>::quiet_NaN());
             texts.push_back({sequences[i], columns[i]});
           }
-          scores = UnitPredictors(store, *graph, context).Score(unit, set, texts, graph->max_activation);
+          scores =
+              UnitPredictors(store, *graph, context).Score(unit, set, texts, graph->max_activation);
         }
         for (const store::Score& row : scores) store.Put(row);
         progress.Add(1);

@@ -23,15 +23,19 @@ struct ScoreContext {
   int bos_tokens = 1;     // and these are never matched by a path
 };
 
-// The half of each unit's examples that its graph was not built from; activations are the stored ones.
-void ScoreHeldOut(store::RunStore& store, std::span<const UnitId> units, const ScoreContext& context, const base::Progress::Reporter& report);
+// The half of each unit's examples that its graph was not built from; activations are the stored
+// ones.
+void ScoreHeldOut(store::RunStore& store, std::span<const UnitId> units,
+                  const ScoreContext& context, const base::Progress::Reporter& report);
 
-// Texts that have nothing to do with how examples were chosen. `set` names them in the store. Runs the model.
+// Texts that have nothing to do with how examples were chosen. `set` names them in the store. Runs
+// the model.
 void ScoreTexts(store::RunStore& store, std::span<const UnitId> units, const std::string& set,
-                const std::vector<std::vector<TokenId>>& sequences, const model::Transformer& model, const ScoreContext& context,
-                const base::Progress::Reporter& report);
+                const std::vector<std::vector<TokenId>>& sequences, const model::Transformer& model,
+                const ScoreContext& context, const base::Progress::Reporter& report);
 
 // A layer's activations on the sequences: one [tokens, d_mlp] tensor each, float32 on the CPU.
-std::vector<at::Tensor> LayerActivations(const model::Transformer& model, int layer, const std::vector<std::vector<TokenId>>& sequences);
+std::vector<at::Tensor> LayerActivations(const model::Transformer& model, int layer,
+                                         const std::vector<std::vector<TokenId>>& sequences);
 
 }  // namespace assay::neurons

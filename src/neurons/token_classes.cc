@@ -8,7 +8,10 @@ namespace assay::neurons {
 namespace {
 
 std::string Normalize(const std::string& text) {
-  const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0 || (static_cast<unsigned char>(c) & 0x80) != 0; };
+  const auto letter = [](char c) {
+    return std::isalpha(static_cast<unsigned char>(c)) != 0 ||
+           (static_cast<unsigned char>(c) & 0x80) != 0;
+  };
   if (std::none_of(text.begin(), text.end(), letter)) return text;
   const size_t begin = text.find_first_not_of(" \t\n\r"), end = text.find_last_not_of(" \t\n\r");
   std::string out = text.substr(begin, end - begin + 1);
@@ -25,7 +28,8 @@ TokenClasses TokenClasses::Normalized(std::span<const std::string> texts) {
   TokenClasses out;
   std::unordered_map<std::string, TokenId> first;
   for (size_t id = 0; id < texts.size(); ++id) {
-    out.representative_.push_back(first.try_emplace(Normalize(texts[id]), static_cast<TokenId>(id)).first->second);
+    out.representative_.push_back(
+        first.try_emplace(Normalize(texts[id]), static_cast<TokenId>(id)).first->second);
   }
   return out;
 }

@@ -8,7 +8,8 @@ namespace assay::neurons {
 
 using Kind = store::TrieNode::Kind;
 
-TrieBuilder::TrieBuilder(const GraphOptions& options, const TokenClasses& classes) : options_(options), classes_(classes) {
+TrieBuilder::TrieBuilder(const GraphOptions& options, const TokenClasses& classes)
+    : options_(options), classes_(classes) {
   nodes_.push_back({});
 }
 
@@ -29,12 +30,16 @@ void TrieBuilder::Add(const TriePath& path) {
   nodes_[node].data.activation = std::max(nodes_[node].data.activation, activation);
   for (size_t i = 0; i < last; ++i) {
     const TriePath::Step& step = path.steps[i];
-    node = step.important ? Child(node, Kind::kContext, classes_.Of(step.token)) : Child(node, Kind::kIgnore, 0);
-    if (step.important) nodes_[node].data.importance = std::max(nodes_[node].data.importance, static_cast<float>(step.importance));
+    node = step.important ? Child(node, Kind::kContext, classes_.Of(step.token))
+                          : Child(node, Kind::kIgnore, 0);
+    if (step.important)
+      nodes_[node].data.importance =
+          std::max(nodes_[node].data.importance, static_cast<float>(step.importance));
   }
   const size_t ends = nodes_.size();
   const size_t end = Child(node, Kind::kEnd, 0);
-  if (end == ends || (options_.end_value == "max" && activation > nodes_[end].data.activation)) nodes_[end].data.activation = activation;
+  if (end == ends || (options_.end_value == "max" && activation > nodes_[end].data.activation))
+    nodes_[end].data.activation = activation;
 }
 
 void TrieBuilder::CopyChildren(size_t from, size_t to) {
@@ -48,7 +53,8 @@ void TrieBuilder::CopyChildren(size_t from, size_t to) {
       data.importance = child.importance;
     } else {
       data.importance = std::max(data.importance, child.importance);
-      if (options_.end_value == "max") data.activation = std::max(data.activation, child.activation);
+      if (options_.end_value == "max")
+        data.activation = std::max(data.activation, child.activation);
     }
     CopyChildren(nodes_[from].children[i], copy);
   }
@@ -78,8 +84,12 @@ std::vector<store::TrieNode> TrieBuilder::Finish() {
   return out;
 }
 
-TokenTrie::TokenTrie(std::span<const store::TrieNode> nodes, const GraphOptions& options, const TokenClasses& classes)
-    : nodes_(nodes.begin(), nodes.end()), children_(nodes.size()), match_(options.match), classes_(classes) {
+TokenTrie::TokenTrie(std::span<const store::TrieNode> nodes, const GraphOptions& options,
+                     const TokenClasses& classes)
+    : nodes_(nodes.begin(), nodes.end()),
+      children_(nodes.size()),
+      match_(options.match),
+      classes_(classes) {
   for (size_t i = 1; i < nodes_.size(); ++i) {
     ASSAY_CHECK(nodes_[i].parent >= 0 && static_cast<size_t>(nodes_[i].parent) < i);
     children_[static_cast<size_t>(nodes_[i].parent)].push_back(i);
@@ -88,15 +98,18 @@ TokenTrie::TokenTrie(std::span<const store::TrieNode> nodes, const GraphOptions&
 
 bool TokenTrie::Fits(size_t node, TokenId token) const {
   const store::TrieNode& data = nodes_[node];
-  return data.kind == Kind::kIgnore || ((data.kind == Kind::kContext || data.kind == Kind::kActivating) && data.token == token);
+  return data.kind == Kind::kIgnore ||
+         ((data.kind == Kind::kContext || data.kind == Kind::kActivating) && data.token == token);
 }
 
-void TokenTrie::Walk(size_t node, std::span<const TokenId> tokens, int64_t at, int64_t begin, int length, Match& best) const {
+void TokenTrie::Walk(size_t node, std::span<const TokenId> tokens, int64_t at, int64_t begin,
+                     int length, Match& best) const {
   for (const size_t child : children_[node]) {
     if (nodes_[child].kind == Kind::kEnd) {
       const double activation = nodes_[child].activation;
       const bool better = match_ == "max" ? activation > best.activation || best.length < 0
-                                          : length > best.length || (length == best.length && activation > best.activation);
+                                          : length > best.length || (length == best.length &&
+                                                                     activation > best.activation);
       if (better) best = {activation, length};
     } else if (at >= begin && Fits(child, classes_.Of(tokens[static_cast<size_t>(at)]))) {
       Walk(child, tokens, at - 1, begin, length + 1, best);
@@ -104,8 +117,10 @@ void TokenTrie::Walk(size_t node, std::span<const TokenId> tokens, int64_t at, i
   }
 }
 
-// The reference code's reading: an exact child before an ignored place, no way back, the last END on the path.
-TokenTrie::Match TokenTrie::WalkGreedy(std::span<const TokenId> tokens, int64_t at, int64_t begin) const {
+// The reference code's reading: an exact child before an ignored place, no way back, the last END
+// on the path.
+TokenTrie::Match TokenTrie::WalkGreedy(std::span<const TokenId> tokens, int64_t at,
+                                       int64_t begin) const {
   Match best;
   size_t node = 0;
   for (int length = 0;; ++length, --at) {
@@ -123,6 +138,7 @@ TokenTrie::Match TokenTrie::WalkGreedy(std::span<const TokenId> tokens, int64_t 
 }
 
 double TokenTrie::Predict(std::span<const TokenId> tokens, size_t at, size_t begin) const {
+  begin = std::min(begin, at);
   Match best;
   if (match_ == "greedy") {
     best = WalkGreedy(tokens, static_cast<int64_t>(at), static_cast<int64_t>(begin));

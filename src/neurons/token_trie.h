@@ -1,5 +1,5 @@
-// Stages 4 and 5 of Neuron to Graph: paths from an activating token leftwards, merged into a trie, and the trie read as a
-// predictor of activations. The trie itself is store::Graph's list of nodes.
+// Stages 4 and 5 of Neuron to Graph: paths from an activating token leftwards, merged into a trie,
+// and the trie read as a predictor of activations. The trie itself is store::Graph's list of nodes.
 // TrieBuilder is not thread-safe; TokenTrie is immutable and thread-safe.
 #pragma once
 
@@ -29,7 +29,8 @@ class TrieBuilder {
   TrieBuilder(const GraphOptions& options, const TokenClasses& classes);  // borrowed
   void Add(const TriePath& path);
 
-  // Parents before children, depth first, siblings in the order in which they came. Node 0 is the root.
+  // Parents before children, depth first, siblings in the order in which they came. Node 0 is the
+  // root.
   std::vector<store::TrieNode> Finish();
 
  private:
@@ -49,10 +50,11 @@ class TrieBuilder {
 class TokenTrie {
  public:
   // `nodes` as TrieBuilder makes them. `classes` is borrowed.
-  TokenTrie(std::span<const store::TrieNode> nodes, const GraphOptions& options, const TokenClasses& classes);
+  TokenTrie(std::span<const store::TrieNode> nodes, const GraphOptions& options,
+            const TokenClasses& classes);
 
-  // The normalised activation predicted for tokens[at], from it and the tokens before it down to tokens[begin].
-  // 0 when no path matches.
+  // The normalised activation predicted for tokens[at], from it and the tokens before it down to
+  // tokens[begin]; tokens[at] itself may stand before that (BOS). 0 when no path matches.
   double Predict(std::span<const TokenId> tokens, size_t at, size_t begin) const;
 
  private:
@@ -60,7 +62,8 @@ class TokenTrie {
     double activation = 0;
     int length = -1;  // nodes on the path; -1: none
   };
-  void Walk(size_t node, std::span<const TokenId> tokens, int64_t at, int64_t begin, int length, Match& best) const;
+  void Walk(size_t node, std::span<const TokenId> tokens, int64_t at, int64_t begin, int length,
+            Match& best) const;
   Match WalkGreedy(std::span<const TokenId> tokens, int64_t at, int64_t begin) const;
   bool Fits(size_t node, TokenId token) const;
 

@@ -38,7 +38,8 @@ std::pair<int, int> Range(const std::string& text, const std::string& whole) {
   const auto parts = Split(text, '-');
   const auto first = Number(parts.front()), last = Number(parts.back());
   if (parts.size() > 2 || !first || !last || *first > *last) {
-    Fail(ErrorKind::kUsage, "'{}' in '{}' is no number or range; expected for example 4 or 2-7", text, whole);
+    Fail(ErrorKind::kUsage, "'{}' in '{}' is no number or range; expected for example 4 or 2-7",
+         text, whole);
   }
   return {*first, *last};
 }
@@ -47,8 +48,10 @@ std::pair<int, int> Range(const std::string& text, const std::string& whole) {
 
 UnitId ParseUnit(const std::string& text) {
   const auto parts = Split(text, ':');
-  const auto layer = parts.size() == 2 ? Number(parts[0]) : std::nullopt, index = parts.size() == 2 ? Number(parts[1]) : std::nullopt;
-  if (!layer || !index) Fail(ErrorKind::kUsage, "'{}' is no neuron; expected LAYER:NEURON, for example 2:15", text);
+  const auto layer = parts.size() == 2 ? Number(parts[0]) : std::nullopt,
+             index = parts.size() == 2 ? Number(parts[1]) : std::nullopt;
+  if (!layer || !index)
+    Fail(ErrorKind::kUsage, "'{}' is no neuron; expected LAYER:NEURON, for example 2:15", text);
   return {*layer, *index};
 }
 
@@ -58,22 +61,30 @@ std::vector<UnitId> SelectUnits(const UnitSelection& selection, std::span<const 
   if (!selection.layers.empty()) {
     for (const std::string& part : Split(selection.layers, ',')) {
       const auto [first, last] = Range(part, selection.layers);
-      const size_t before = wanted.size();
+      bool found = false;
       for (const UnitId unit : available) {
-        if (unit.layer >= first && unit.layer <= last) wanted.insert(unit);
+        if (unit.layer < first || unit.layer > last) continue;
+        wanted.insert(unit);
+        found = true;
       }
-      if (wanted.size() == before) Fail(ErrorKind::kUsage, "--layers {}: the run has no examples for layers {} to {}", selection.layers, first, last);
+      if (!found)
+        Fail(ErrorKind::kUsage, "--layers {}: the run has no examples for layers {} to {}",
+             selection.layers, first, last);
     }
   }
   if (!selection.units.empty()) {
     for (const std::string& part : Split(selection.units, ',')) {
       const auto sides = Split(part, ':');
-      if (sides.size() != 2) Fail(ErrorKind::kUsage, "'{}' in '{}': expected LAYER:NEURON or LAYER:FIRST-LAST", part, selection.units);
+      if (sides.size() != 2)
+        Fail(ErrorKind::kUsage, "'{}' in '{}': expected LAYER:NEURON or LAYER:FIRST-LAST", part,
+             selection.units);
       const auto [layer, layer_end] = Range(sides[0], selection.units);
       const auto [first, last] = Range(sides[1], selection.units);
       for (int l = layer; l <= layer_end; ++l) {
         for (int index = first; index <= last; ++index) {
-          if (!known.contains({l, index})) Fail(ErrorKind::kUsage, "--units {}: the run has no examples for neuron {}:{}", selection.units, l, index);
+          if (!known.contains({l, index}))
+            Fail(ErrorKind::kUsage, "--units {}: the run has no examples for neuron {}:{}",
+                 selection.units, l, index);
           wanted.insert({l, index});
         }
       }

@@ -38,18 +38,20 @@ ASSAY_CLONES void AddToken(const float* __restrict row, int64_t count, int32_t t
 
 }  // namespace
 
-void ReduceRow(const float* activations, int64_t units, int64_t begin, int64_t tokens, int64_t first, int64_t last, size_t offset,
-               RowStatistics& out) {
+void ReduceRow(const float* activations, int64_t units, int64_t begin, int64_t tokens,
+               int64_t first, int64_t last, size_t offset, RowStatistics& out) {
   const size_t at = offset + static_cast<size_t>(first);
-  const Columns columns{out.maximum.data() + at, out.minimum.data() + at, out.sum.data() + at,     out.squares.data() + at,
-                        out.argmax.data() + at,  out.argmin.data() + at,  out.positive.data() + at};
+  const Columns columns{out.maximum.data() + at, out.minimum.data() + at, out.sum.data() + at,
+                        out.squares.data() + at, out.argmax.data() + at,  out.argmin.data() + at,
+                        out.positive.data() + at};
   for (int64_t u = 0; u < last - first; ++u) {
     columns.maximum[u] = columns.minimum[u] = activations[begin * units + first + u];
     columns.argmax[u] = columns.argmin[u] = static_cast<int32_t>(begin);
     columns.sum[u] = columns.squares[u] = 0;
     columns.positive[u] = 0;
   }
-  for (int64_t t = begin; t < tokens; ++t) AddToken(activations + t * units + first, last - first, static_cast<int32_t>(t), columns);
+  for (int64_t t = begin; t < tokens; ++t)
+    AddToken(activations + t * units + first, last - first, static_cast<int32_t>(t), columns);
 }
 
 }  // namespace assay::neurons

@@ -1,5 +1,5 @@
-// What one sequence does to the units of a layer, in one pass over its activations: the inner loop of collection.
-// Thread-safe.
+// What one sequence does to the units of a layer, in one pass over its activations: the inner loop
+// of collection. Thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -18,9 +18,9 @@ struct RowStatistics {
   void Resize(size_t units);
 };
 
-// activations: [tokens, units] row-major. Counts tokens begin .. tokens-1 (at least one); fills `out` for units
-// first .. last-1 of the layer, which begins at `offset` in `out`.
-void ReduceRow(const float* activations, int64_t units, int64_t begin, int64_t tokens, int64_t first, int64_t last, size_t offset,
-               RowStatistics& out);
+// activations: [tokens, units] row-major. Counts tokens begin .. tokens-1 (at least one); fills
+// `out` for units first .. last-1 of the layer, which begins at `offset` in `out`.
+void ReduceRow(const float* activations, int64_t units, int64_t begin, int64_t tokens,
+               int64_t first, int64_t last, size_t offset, RowStatistics& out);
 
 }  // namespace assay::neurons

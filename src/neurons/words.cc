@@ -5,7 +5,10 @@
 namespace assay::neurons {
 namespace {
 
-bool IsLetter(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0 || (static_cast<unsigned char>(c) & 0x80) != 0; }
+bool IsLetter(char c) {
+  return std::isalpha(static_cast<unsigned char>(c)) != 0 ||
+         (static_cast<unsigned char>(c) & 0x80) != 0;
+}
 
 }  // namespace
 
@@ -14,7 +17,8 @@ std::vector<WordRange> WordRanges(std::string_view text) {
   for (size_t begin = 0; begin < text.size();) {
     bool letter = false;
     size_t end = begin;
-    while (end < text.size() && (IsLetter(text[end]) || text[end] == '\'')) letter = IsLetter(text[end++]) || letter;
+    while (end < text.size() && (IsLetter(text[end]) || text[end] == '\''))
+      letter = IsLetter(text[end++]) || letter;
     if (letter) out.emplace_back(begin, end);
     begin = end + 1;
   }

@@ -1,4 +1,5 @@
-// Words of a text as the augmenter means them: runs of letters and apostrophes, with at least one letter.
+// Words of a text as the augmenter means them: runs of letters and apostrophes, with at least one
+// letter.
 #pragma once
 
 #include <cstddef>

@@ -170,7 +170,8 @@ json TokenizerJson(const Merges& learned, const std::vector<std::string>& specia
   json vocab = json::object();
   for (size_t id = 0; id < learned.tokens.size(); ++id) vocab[learned.tokens[id]] = id;
   json merges = json::array();
-  for (const auto& [left, right] : learned.pairs) merges.push_back(left + " " + right);
+  for (const auto& [left, right] : learned.pairs)
+    merges.push_back(fmt::format("{} {}", left, right));
   const json byte_level = {{"type", "ByteLevel"},
                            {"add_prefix_space", false},
                            {"trim_offsets", true},

@@ -28,6 +28,7 @@ struct BpeTrainerOptions {
   std::vector<std::string> other_special_tokens;
 };
 
+// NOLINTNEXTLINE(bugprone-exception-escape): the JSON type checks its invariants when it is moved
 struct TrainedBpe {
   nlohmann::json tokenizer;         // the content of tokenizer.json
   nlohmann::json tokenizer_config;  // the content of tokenizer_config.json

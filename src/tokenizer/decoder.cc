@@ -40,7 +40,8 @@ size_t TotalSize(const Pieces& pieces) {
 void JoinPieces(Pieces& pieces) {
   std::string joined;
   for (const std::string& piece : pieces) joined += piece;
-  pieces.assign(1, std::move(joined));
+  pieces.clear();
+  pieces.push_back(std::move(joined));
 }
 
 class ByteLevelDecoder : public Decoder {

@@ -1,152 +1,57 @@
 #include "tokenizer/sentencepiece_tokenizer.h"
 
-#include <sentencepiece_processor.h>
+#include <dlfcn.h>
 
-#include <array>
-#include <limits>
+#include <filesystem>
+#include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
-#include "tokenizer/token_text.h"
-#include "tokenizer/utf8.h"
+
+// libsentencepiece exports the symbols of the protocol buffers it bundles. In one process with
+// libtorch, which uses another version of the same library, either would call the other's functions
+// and crash at start-up. So the library is loaded only when a tokenizer.model is read, with its own
+// symbols first and out of everybody else's sight.
 
 namespace assay::tokenizer {
-
-using base::ErrorKind;
-using base::Fail;
-
 namespace {
 
-constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581
+namespace fs = std::filesystem;
+using Make = Tokenizer* (*)(const std::string_view*, const std::string_view*,
+                            const TokenizerConfig*);
 
-class SentencePieceTokenizer : public Tokenizer {
- public:
-  SentencePieceTokenizer(std::string_view model, std::string_view file,
-                         const TokenizerConfig& config) {
-    const auto status = processor_.LoadFromSerializedProto(model);
-    if (!status.ok()) {
-      Fail(ErrorKind::kBadInput, "{}: not a SentencePiece model: {}", file, status.ToString());
-    }
-    for (const AddedToken& token : config.added_tokens) {
-      if (token.id >= VocabSize()) {
-        Fail(ErrorKind::kUnsupported,
-             "{}: the added token '{}' has id {}; with {} of {} tokens it is not supported",
-             config.file, token.content, token.id, file, VocabSize());
+#ifdef __SANITIZE_ADDRESS__
+constexpr int kLoadFlags = RTLD_NOW | RTLD_LOCAL;  // the sanitizer refuses RTLD_DEEPBIND
+#else
+constexpr int kLoadFlags = RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;
+#endif
+
+Make LoadPlugin() {
+  const fs::path name = "libassay_sentencepiece.so";
+  std::vector<fs::path> places;
+  std::error_code code;
+  const fs::path program = fs::read_symlink("/proc/self/exe", code);
+  if (!code) places.push_back(program.parent_path() / ".." / "lib" / "assay" / name);
+  places.push_back(fs::path(ASSAY_BUILD_DIR) / name);
+  std::string reasons;
+  for (const fs::path& place : places) {
+    if (void* library = ::dlopen(place.c_str(), kLoadFlags)) {
+      if (void* symbol = ::dlsym(library, "assay_make_sentencepiece_tokenizer")) {
+        return reinterpret_cast<Make>(symbol);
       }
     }
-    style_.word_start = kSpaceMark;
-    style_.byte_fallback = true;
-    ChooseSpecials(config);
-    frame_ = BosEosFrame(config, specials_, true, false);
+    const char* reason = ::dlerror();
+    reasons += fmt::format("\n  {}: {}", place.string(), reason != nullptr ? reason : "no symbol");
   }
-
-  Encoding Encode(std::string_view text, SpecialTokens special) const override {
-    if (text.size() > std::numeric_limits<int32_t>::max()) {
-      Fail(ErrorKind::kBadInput, "the text has {} bytes; expected less than 2 GiB", text.size());
-    }
-    if (!base::IsUtf8(text)) Fail(ErrorKind::kBadInput, "the text is not valid UTF-8");
-    Encoding encoding;
-    const bool framed = special == SpecialTokens::kAsConfigured;
-    if (framed) AppendFrame(frame_.before, 0, encoding);
-    const auto pieces = processor_.EncodeAsImmutableProto(text);
-    uint32_t run_begin = 0;  // of the pieces that are bytes of one character
-    size_t run_length = 0;
-    for (size_t i = 0; i < pieces.pieces_size(); ++i) {
-      const auto piece = pieces.pieces(static_cast<int>(i));
-      const auto id = static_cast<TokenId>(piece.id());
-      encoding.ids.push_back(id);
-      encoding.offsets.emplace_back(piece.begin(), piece.end());
-      // The library gives a character's bytes to the last of its pieces; each shall have its own.
-      if (!processor_.IsByte(id)) {
-        run_length = 0;
-        continue;
-      }
-      if (run_length++ == 0) run_begin = piece.begin();
-      if (piece.end() == piece.begin()) continue;
-      if (piece.end() - run_begin == run_length) SpreadBytes(run_begin, run_length, encoding);
-      run_length = 0;
-    }
-    if (framed) AppendFrame(frame_.after, static_cast<uint32_t>(text.size()), encoding);
-    return encoding;
-  }
-
-  std::string Decode(std::span<const TokenId> ids) const override {
-    std::vector<int> kept;
-    kept.reserve(ids.size());
-    for (const TokenId id : ids) {
-      CheckId(id);
-      if (!IsSpecial(id)) kept.push_back(id);
-    }
-    return ReplaceInvalidUtf8(processor_.DecodeIds(kept));
-  }
-
-  std::string TokenText(TokenId id) const override {
-    CheckId(id);
-    const std::string& piece = processor_.IdToPiece(id);
-    return IsSpecial(id) && !piece.empty() ? piece : ShowToken(piece, style_);
-  }
-
-  int VocabSize() const override { return processor_.GetPieceSize(); }
-  SpecialIds Specials() const override { return specials_; }
-
-  bool ContinuesWord(TokenId id) const override {
-    CheckId(id);
-    return !IsSpecial(id) && tokenizer::ContinuesWord(processor_.IdToPiece(id), style_);
-  }
-
- private:
-  void CheckId(TokenId id) const {
-    if (id < 0 || id >= VocabSize()) {
-      Fail(ErrorKind::kBadInput, "token id {} is outside the vocabulary; expected 0 to {}", id,
-           VocabSize() - 1);
-    }
-  }
-
-  bool IsSpecial(TokenId id) const { return processor_.IsControl(id) || processor_.IsUnknown(id); }
-
-  static void AppendFrame(const std::vector<TokenId>& ids, uint32_t at, Encoding& encoding) {
-    for (const TokenId id : ids) {
-      encoding.ids.push_back(id);
-      encoding.offsets.emplace_back(at, at);
-    }
-  }
-
-  // Gives the last `count` tokens one byte each, from `begin`.
-  static void SpreadBytes(uint32_t begin, size_t count, Encoding& encoding) {
-    const size_t first = encoding.offsets.size() - count;
-    for (uint32_t k = 0; k < count; ++k) {
-      encoding.offsets[first + k] = {begin + k, begin + k + 1};
-    }
-  }
-
-  void ChooseSpecials(const TokenizerConfig& config) {
-    const auto choose = [&](const std::optional<std::string>& name, int own) {
-      std::optional<TokenId> id;
-      if (own >= 0) id = own;
-      if (!name) return id;
-      const int named = processor_.PieceToId(*name);
-      return processor_.IdToPiece(named) == *name ? std::optional<TokenId>(named) : id;
-    };
-    specials_.bos = choose(config.names.bos, processor_.bos_id());
-    specials_.eos = choose(config.names.eos, processor_.eos_id());
-    specials_.unk = choose(config.names.unk, processor_.unk_id());
-    specials_.pad = choose(config.names.pad, processor_.pad_id());
-    specials_.mask = choose(config.names.mask, -1);
-    specials_.cls = choose(config.names.cls, -1);
-    specials_.sep = choose(config.names.sep, -1);
-  }
-
-  sentencepiece::SentencePieceProcessor processor_;
-  TokenStyle style_;
-  SpecialIds specials_;
-  SpecialFrame frame_;
-};
+  base::Fail(base::ErrorKind::kUnsupported, "the SentencePiece part of Assay cannot be loaded:{}",
+             reasons);
+}
 
 }  // namespace
 
 std::unique_ptr<Tokenizer> MakeSentencePieceTokenizer(std::string_view model, std::string_view file,
                                                       const TokenizerConfig& config) {
-  return std::make_unique<SentencePieceTokenizer>(model, file, config);
+  static const Make make = LoadPlugin();
+  return std::unique_ptr<Tokenizer>(make(&model, &file, &config));
 }
 
 }  // namespace assay::tokenizer

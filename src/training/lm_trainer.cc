@@ -24,8 +24,10 @@ struct Batch {
   at::Tensor targets;  // [B * T] int64; -100 where nothing is to be guessed
 };
 
-// Sequences of BOS and context - 1 tokens from anywhere in the stream: BOS is always the first token, as in use.
-Batch CausalBatch(const TokenStream& stream, const TrainOptions& options, uint64_t step, const char* purpose) {
+// Sequences of BOS and context - 1 tokens from anywhere in the stream: BOS is always the first
+// token, as in use.
+Batch CausalBatch(const TokenStream& stream, const TrainOptions& options, uint64_t step,
+                  const char* purpose) {
   const int64_t rows = options.batch, width = options.context;
   Batch out{at::empty({rows, width}, at::kLong), at::empty({rows * width}, at::kLong)};
   auto* ids = out.ids.data_ptr<int64_t>();
@@ -42,7 +44,8 @@ Batch CausalBatch(const TokenStream& stream, const TrainOptions& options, uint64
 }
 
 // BERT's recipe: of the tokens to guess 80% become the mask, 10% a random token, 10% stay.
-Batch MaskedBatch(const TokenStream& stream, const TrainOptions& options, int vocab, uint64_t step, const char* purpose) {
+Batch MaskedBatch(const TokenStream& stream, const TrainOptions& options, int vocab, uint64_t step,
+                  const char* purpose) {
   const int64_t rows = options.batch, width = options.context;
   Batch out{at::empty({rows, width}, at::kLong), at::full({rows * width}, -100, at::kLong)};
   auto* ids = out.ids.data_ptr<int64_t>();
@@ -64,9 +67,10 @@ Batch MaskedBatch(const TokenStream& stream, const TrainOptions& options, int vo
   return out;
 }
 
-Batch MakeBatch(const TransformerConfig& config, const TokenStream& stream, const TrainOptions& options, uint64_t step,
-                const char* purpose) {
-  return config.masked_lm ? MaskedBatch(stream, options, config.vocab, step, purpose) : CausalBatch(stream, options, step, purpose);
+Batch MakeBatch(const TransformerConfig& config, const TokenStream& stream,
+                const TrainOptions& options, uint64_t step, const char* purpose) {
+  return config.masked_lm ? MaskedBatch(stream, options, config.vocab, step, purpose)
+                          : CausalBatch(stream, options, step, purpose);
 }
 
 // Mean cross-entropy over the targets; the head runs only where there is one.
@@ -77,22 +81,26 @@ at::Tensor Loss(const Transformer& model, const Batch& batch) {
   const at::Tensor places = (batch.targets != -100).nonzero().squeeze(1);
   const bool all = places.numel() == batch.targets.numel();
   const at::Tensor logits = model.ApplyHead(all ? hidden : hidden.index_select(0, places));
-  return at::cross_entropy_loss(logits, all ? batch.targets : batch.targets.index_select(0, places));
+  return at::cross_entropy_loss(logits,
+                                all ? batch.targets : batch.targets.index_select(0, places));
 }
 
 double RateScale(const TrainOptions& options, int64_t step) {
-  const double warm = options.warmup > 0 ? std::min(1.0, static_cast<double>(step + 1) / options.warmup) : 1.0;
+  const double warm =
+      options.warmup > 0 ? std::min(1.0, static_cast<double>(step + 1) / options.warmup) : 1.0;
   const double decay_steps = options.decay_share * static_cast<double>(options.steps);
   const double left = static_cast<double>(options.steps - step);
   return decay_steps > 0 ? warm * std::min(1.0, left / decay_steps) : warm;
 }
 
-double HeldOutLoss(const Transformer& model, const TokenStream& held_out, const TrainOptions& options) {
+double HeldOutLoss(const Transformer& model, const TokenStream& held_out,
+                   const TrainOptions& options) {
   const at::NoGradGuard guard;
   double sum = 0;
   constexpr int kBatches = 8;  // the same ones every time: the curve is comparable with itself
   for (uint64_t i = 0; i < kBatches; ++i) {
-    sum += Loss(model, MakeBatch(model.config(), held_out, options, i, "held-out batch")).item<double>();
+    sum += Loss(model, MakeBatch(model.config(), held_out, options, i, "held-out batch"))
+               .item<double>();
   }
   return sum / kBatches;
 }
@@ -105,33 +113,41 @@ struct Progress {
 };
 
 // One file holds weights, optimiser state, step and curve: it is replaced as a whole.
-void SaveCheckpoint(const fs::path& folder, Transformer& model, const Optimizer& optimizer, const TrainOptions& options,
-                    const Progress& progress) {
+void SaveCheckpoint(const fs::path& folder, Transformer& model, const Optimizer& optimizer,
+                    const TrainOptions& options, const Progress& progress) {
   std::map<std::string, at::Tensor> tensors = optimizer.State();
-  for (auto& [name, tensor] : model::NamedTensors(model.mutable_weights())) tensors["weight." + name] = *tensor;
+  for (auto& [name, tensor] : model::NamedTensors(model.mutable_weights()))
+    tensors["weight." + name] = *tensor;
   nlohmann::json curve = nlohmann::json::array();
-  for (const LossPoint& point : progress.curve) curve.push_back({point.step, point.training, point.held_out});
+  for (const LossPoint& point : progress.curve)
+    curve.push_back({point.step, point.training, point.held_out});
   model::WriteSafetensors(StatePath(folder), tensors,
-                          {{"step", std::to_string(progress.step)}, {"options", base::FieldsToJson(options).dump()}, {"curve", curve.dump()}});
+                          {{"step", std::to_string(progress.step)},
+                           {"options", base::FieldsToJson(options).dump()},
+                           {"curve", curve.dump()}});
 }
 
 std::vector<LossPoint> ParseCurve(const std::string& text) {
   std::vector<LossPoint> out;
-  for (const auto& point : nlohmann::json::parse(text)) out.push_back({point.at(0), point.at(1), point.at(2)});
+  for (const auto& point : nlohmann::json::parse(text))
+    out.push_back({point.at(0), point.at(1), point.at(2)});
   return out;
 }
 
-Progress RestoreCheckpoint(const fs::path& folder, Transformer& model, Optimizer& optimizer, const TrainOptions& options) {
+Progress RestoreCheckpoint(const fs::path& folder, Transformer& model, Optimizer& optimizer,
+                           const TrainOptions& options) {
   Progress progress;
   if (!fs::exists(StatePath(folder))) return progress;
   const auto file = model::SafetensorsFile::Open(StatePath(folder));
   const std::string wanted = base::FieldsToJson(options).dump();
   if (file.metadata().at("options") != wanted) {
-    Fail(ErrorKind::kUsage, "{}: was made with other options ({}); now {}. Give the same options, or another folder", file.name(),
-         file.metadata().at("options"), wanted);
+    Fail(ErrorKind::kUsage,
+         "{}: was made with other options ({}); now {}. Give the same options, or another folder",
+         file.name(), file.metadata().at("options"), wanted);
   }
   const at::NoGradGuard guard;
-  for (auto& [name, tensor] : model::NamedTensors(model.mutable_weights())) tensor->copy_(file.Read("weight." + name));
+  for (auto& [name, tensor] : model::NamedTensors(model.mutable_weights()))
+    tensor->copy_(file.Read("weight." + name));
   std::map<std::string, at::Tensor> state;
   for (const auto& [name, info] : file.tensors()) {
     if (!name.starts_with("weight.")) state[name] = file.Read(name);
@@ -145,7 +161,8 @@ Progress RestoreCheckpoint(const fs::path& folder, Transformer& model, Optimizer
 model::Linear InitialLinear(int64_t out, int64_t in, double std, base::Rng& rng) {
   model::Linear linear{at::empty({out, in}), at::zeros({out})};
   auto* values = linear.weight.data_ptr<float>();
-  for (int64_t i = 0; i < linear.weight.numel(); ++i) values[i] = static_cast<float>(std * rng.Normal());
+  for (int64_t i = 0; i < linear.weight.numel(); ++i)
+    values[i] = static_cast<float>(std * rng.Normal());
   return linear;
 }
 
@@ -155,7 +172,9 @@ model::Norm InitialNorm(int64_t width) { return {at::ones({width}), at::zeros({w
 
 model::TransformerWeights InitialWeights(const TransformerConfig& config, uint64_t seed) {
   base::Rng rng(seed, "initial weights");
-  const int64_t d = config.d_model, attention = static_cast<int64_t>(config.heads + 2 * config.kv_heads) * config.d_head;
+  const int64_t d = config.d_model,
+                attention =
+                    static_cast<int64_t>(config.heads + 2 * config.kv_heads) * config.d_head;
   const double scale = 1 / std::sqrt(static_cast<double>(d));
   const double out_scale = scale / std::sqrt(2.0 * config.layers);
   model::TransformerWeights out;
@@ -167,7 +186,8 @@ model::TransformerWeights InitialWeights(const TransformerConfig& config, uint64
     block.ln1 = InitialNorm(d);
     block.ln2 = InitialNorm(d);
     block.qkv = InitialLinear(attention, d, scale, rng);
-    block.attn_out = InitialLinear(d, static_cast<int64_t>(config.heads) * config.d_head, out_scale, rng);
+    block.attn_out =
+        InitialLinear(d, static_cast<int64_t>(config.heads) * config.d_head, out_scale, rng);
     block.mlp_in = InitialLinear(config.d_mlp, d, scale, rng);
     if (config.mlp_norm) block.mlp_norm = InitialNorm(config.d_mlp);
     block.mlp_out = InitialLinear(d, config.d_mlp, out_scale, rng);
@@ -183,8 +203,9 @@ model::TransformerWeights InitialWeights(const TransformerConfig& config, uint64
   return out;
 }
 
-Transformer TrainLanguageModel(const TransformerConfig& config, const TokenStream& training, const TokenStream& held_out,
-                               const TrainOptions& options, const fs::path& checkpoint_folder,
+Transformer TrainLanguageModel(const TransformerConfig& config, const TokenStream& training,
+                               const TokenStream& held_out, const TrainOptions& options,
+                               const fs::path& checkpoint_folder,
                                const std::function<void(const TrainReport&)>& on_step,
                                const std::function<void(const LossPoint&)>& on_point) {
   base::ValidateFields(options);
@@ -196,40 +217,50 @@ Transformer TrainLanguageModel(const TransformerConfig& config, const TokenStrea
   }
   ASSAY_CHECK(config.tied_unembedding);
   Transformer model(config, InitialWeights(config, options.seed));
-  for (auto& [name, tensor] : model::NamedTensors(model.mutable_weights())) tensor->requires_grad_(true);
-  Optimizer optimizer(model::NamedTensors(model.mutable_weights()), {.muon_rate = options.muon_rate, .adam_rate = options.adam_rate});
+  for (auto& [name, tensor] : model::NamedTensors(model.mutable_weights()))
+    tensor->requires_grad_(true);
+  Optimizer optimizer(model::NamedTensors(model.mutable_weights()),
+                      {.muon_rate = options.muon_rate, .adam_rate = options.adam_rate});
   Progress progress = RestoreCheckpoint(checkpoint_folder, model, optimizer, options);
   double sum = 0;
   int64_t summed = 0;
   while (progress.step < options.steps) {
     const auto start = std::chrono::steady_clock::now();
-    const Batch batch = MakeBatch(config, training, options, static_cast<uint64_t>(progress.step), "training batch");
+    const Batch batch = MakeBatch(config, training, options, static_cast<uint64_t>(progress.step),
+                                  "training batch");
     const at::Tensor loss = Loss(model, batch);
     loss.backward();
     optimizer.Step(RateScale(options, progress.step));
     ++progress.step;
     const double value = loss.item<double>();
-    if (!std::isfinite(value)) Fail(ErrorKind::kInternal, "the loss is {} at step {}; lower --muon-rate or --adam-rate", value, progress.step);
+    if (!std::isfinite(value))
+      Fail(ErrorKind::kInternal, "the loss is {} at step {}; lower --muon-rate or --adam-rate",
+           value, progress.step);
     sum += value;
     ++summed;
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (on_step) on_step({progress.step, value, options.batch * options.context / seconds});
     const bool last = progress.step == options.steps;
     if (last || progress.step % options.evaluate_every == 0) {
-      progress.curve.push_back({progress.step, sum / static_cast<double>(summed), HeldOutLoss(model, held_out, options)});
+      progress.curve.push_back({progress.step, sum / static_cast<double>(summed),
+                                HeldOutLoss(model, held_out, options)});
       sum = 0;
       summed = 0;
       if (on_point) on_point(progress.curve.back());
     }
-    if (last || progress.step % options.checkpoint_every == 0) SaveCheckpoint(checkpoint_folder, model, optimizer, options, progress);
+    if (last || progress.step % options.checkpoint_every == 0)
+      SaveCheckpoint(checkpoint_folder, model, optimizer, options, progress);
   }
-  for (auto& [name, tensor] : model::NamedTensors(model.mutable_weights())) tensor->requires_grad_(false);
+  for (auto& [name, tensor] : model::NamedTensors(model.mutable_weights()))
+    tensor->requires_grad_(false);
   return model;
 }
 
 std::vector<LossPoint> ReadLossCurve(const fs::path& checkpoint_folder) {
   if (!fs::exists(StatePath(checkpoint_folder))) return {};
-  return ParseCurve(model::SafetensorsFile::Open(StatePath(checkpoint_folder)).metadata().at("curve"));
+  return ParseCurve(
+      model::SafetensorsFile::Open(StatePath(checkpoint_folder)).metadata().at("curve"));
 }
 
 double MeanLoss(const Transformer& model, const std::vector<std::vector<TokenId>>& sequences) {
@@ -238,10 +269,14 @@ double MeanLoss(const Transformer& model, const std::vector<std::vector<TokenId>
   int64_t count = 0;
   for (const auto& sequence : sequences) {
     if (sequence.size() < 2) continue;
-    const at::Tensor ids = at::tensor(at::ArrayRef<TokenId>(sequence.data(), sequence.size()), at::kInt).to(at::kLong);
+    const at::Tensor ids =
+        at::tensor(at::ArrayRef<TokenId>(sequence.data(), sequence.size()), at::kInt).to(at::kLong);
     const auto length = static_cast<int64_t>(sequence.size());
-    const at::Tensor logits = model.Read({.ids = ids.narrow(0, 0, length - 1).unsqueeze(0)}, model::ParseHook("logits", model.config()));
-    sum += at::cross_entropy_loss(logits[0].to(at::kFloat), ids.narrow(0, 1, length - 1), {}, at::Reduction::Sum).item<double>();
+    const at::Tensor logits = model.Read({.ids = ids.narrow(0, 0, length - 1).unsqueeze(0)},
+                                         model::ParseHook("logits", model.config()));
+    sum += at::cross_entropy_loss(logits[0].to(at::kFloat), ids.narrow(0, 1, length - 1), {},
+                                  at::Reduction::Sum)
+               .item<double>();
     count += length - 1;
   }
   return count > 0 ? sum / static_cast<double>(count) : 0;

@@ -1,6 +1,7 @@
-// Trains the default models from scratch: a causal transformer (next token) or an encoder (masked token) over a stream
-// of token ids. Seeded: the batch of a step depends on seed and step only. Checkpointed: a killed training goes on from
-// its last checkpoint and ends with the same weights as an uninterrupted one on the same machine.
+// Trains the default models from scratch: a causal transformer (next token) or an encoder (masked
+// token) over a stream of token ids. Seeded: the batch of a step depends on seed and step only.
+// Checkpointed: a killed training goes on from its last checkpoint and ends with the same weights
+// as an uninterrupted one on the same machine.
 #pragma once
 
 #include <cstdint>
@@ -34,12 +35,16 @@ struct TrainOptions {
     visit("batch", batch, "sequences a step", base::Between(1, 65536));
     visit("context", context, "tokens a sequence, BOS included", base::Between(8, 65536));
     visit("warmup", warmup, "steps over which the rate rises", base::Between(0, 1e6));
-    visit("decay-share", decay_share, "share of the steps, at the end, over which the rate falls to 0", base::Between(0, 1));
+    visit("decay-share", decay_share,
+          "share of the steps, at the end, over which the rate falls to 0", base::Between(0, 1));
     visit("muon-rate", muon_rate, "peak step of block matrices (Muon)", base::Between(0, 1));
-    visit("adam-rate", adam_rate, "peak step of embeddings, norms and biases (AdamW)", base::Between(0, 1));
-    visit("mask-share", mask_share, "masked LM: share of tokens to guess", base::Between(0.01, 0.9));
+    visit("adam-rate", adam_rate, "peak step of embeddings, norms and biases (AdamW)",
+          base::Between(0, 1));
+    visit("mask-share", mask_share, "masked LM: share of tokens to guess",
+          base::Between(0.01, 0.9));
     visit("checkpoint-every", checkpoint_every, "steps between checkpoints", base::Between(1, 1e9));
-    visit("evaluate-every", evaluate_every, "steps between evaluations on held-out text", base::Between(1, 1e9));
+    visit("evaluate-every", evaluate_every, "steps between evaluations on held-out text",
+          base::Between(1, 1e9));
     visit("seed", seed, "of initial weights and batches");
   }
 };
@@ -57,7 +62,8 @@ struct LossPoint {
   double held_out = 0;  // nats a token
 };
 
-// Fresh weights for the configuration: normal with the usual 1/sqrt(width) scales, residual outputs scaled down by depth.
+// Fresh weights for the configuration: normal with the usual 1/sqrt(width) scales, residual outputs
+// scaled down by depth.
 model::TransformerWeights InitialWeights(const model::TransformerConfig& config, uint64_t seed);
 
 struct TrainReport {
@@ -66,11 +72,12 @@ struct TrainReport {
   double tokens_per_second = 0;
 };
 
-// Trains in `checkpoint_folder` (created; a checkpoint found there is continued if its options agree, else kUsage), and
-// returns the model. `on_step` sees every step, `on_point` every evaluation. Throws kBadInput when the stream is too
-// short for one sequence.
-model::Transformer TrainLanguageModel(const model::TransformerConfig& config, const TokenStream& training,
-                                      const TokenStream& held_out, const TrainOptions& options,
+// Trains in `checkpoint_folder` (created; a checkpoint found there is continued if its options
+// agree, else kUsage), and returns the model. `on_step` sees every step, `on_point` every
+// evaluation. Throws kBadInput when the stream is too short for one sequence.
+model::Transformer TrainLanguageModel(const model::TransformerConfig& config,
+                                      const TokenStream& training, const TokenStream& held_out,
+                                      const TrainOptions& options,
                                       const std::filesystem::path& checkpoint_folder,
                                       const std::function<void(const TrainReport&)>& on_step,
                                       const std::function<void(const LossPoint&)>& on_point);
@@ -78,7 +85,9 @@ model::Transformer TrainLanguageModel(const model::TransformerConfig& config, co
 // The loss curve kept with a checkpoint, for drawing; empty when there is none.
 std::vector<LossPoint> ReadLossCurve(const std::filesystem::path& checkpoint_folder);
 
-// Mean negative log-likelihood of the tokens after the first of every sequence, nats a token (causal models).
-double MeanLoss(const model::Transformer& model, const std::vector<std::vector<TokenId>>& sequences);
+// Mean negative log-likelihood of the tokens after the first of every sequence, nats a token
+// (causal models).
+double MeanLoss(const model::Transformer& model,
+                const std::vector<std::vector<TokenId>>& sequences);
 
 }  // namespace assay::training

@@ -26,7 +26,8 @@ at::Tensor Orthogonalize(const at::Tensor& matrices) {
   return tall ? x.transpose(-1, -2) : x;
 }
 
-Optimizer::Optimizer(std::vector<std::pair<std::string, at::Tensor*>> parameters, OptimizerOptions options)
+Optimizer::Optimizer(std::vector<std::pair<std::string, at::Tensor*>> parameters,
+                     OptimizerOptions options)
     : parameters_(std::move(parameters)), options_(options) {}
 
 void Optimizer::Step(double scale) {
@@ -49,10 +50,12 @@ void Optimizer::StepMuon(const std::string& name, at::Tensor& parameter, double 
   const at::Tensor gradient = parameter.grad();
   momentum.mul_(options_.momentum).add_(gradient);
   at::Tensor update = gradient + options_.momentum * momentum;
-  // Queries, keys and values are three matrices that share a tensor: each is orthogonalised by itself.
+  // Queries, keys and values are three matrices that share a tensor: each is orthogonalised by
+  // itself.
   const bool fused = name.ends_with("qkv.weight") && parameter.size(0) == 3 * parameter.size(1);
   if (fused) update = update.view({3, parameter.size(1), parameter.size(1)});
-  const double rows = static_cast<double>(update.size(-2)), columns = static_cast<double>(update.size(-1));
+  const double rows = static_cast<double>(update.size(-2)),
+               columns = static_cast<double>(update.size(-1));
   update = Orthogonalize(update).reshape(parameter.sizes());
   const double rate = options_.muon_rate * scale;
   parameter.mul_(1 - rate * options_.weight_decay);

@@ -1,6 +1,7 @@
-// The optimiser of the default models: Muon for the matrices of the blocks, AdamW for everything else.
-// Muon (Jordan et al. 2024) steps along the orthogonalised momentum; on small models it needs about half the tokens
-// of AdamW, which decides what a CPU can train in an evening. Not thread-safe.
+// The optimiser of the default models: Muon for the matrices of the blocks, AdamW for everything
+// else. Muon (Jordan et al. 2024) steps along the orthogonalised momentum; on small models it needs
+// about half the tokens of AdamW, which decides what a CPU can train in an evening. Not
+// thread-safe.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -21,7 +22,8 @@ struct OptimizerOptions {
 
 class Optimizer {
  public:
-  // The tensors are borrowed, updated in place, and must require gradients. Names are stable across processes.
+  // The tensors are borrowed, updated in place, and must require gradients. Names are stable across
+  // processes.
   Optimizer(std::vector<std::pair<std::string, at::Tensor*>> parameters, OptimizerOptions options);
 
   // One step from the gradients, which are cleared. `scale` multiplies both rates (the schedule).
@@ -41,8 +43,8 @@ class Optimizer {
   int64_t steps_ = 0;
 };
 
-// The nearest semi-orthogonal matrix to each matrix [.., m, n], roughly: singular values end within about 0.7 to 1.2
-// (five Newton-Schulz steps with Muon's coefficients).
+// The nearest semi-orthogonal matrix to each matrix [.., m, n], roughly: singular values end within
+// about 0.7 to 1.2 (five Newton-Schulz steps with Muon's coefficients).
 at::Tensor Orthogonalize(const at::Tensor& matrices);
 
 }  // namespace assay::training
