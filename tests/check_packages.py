@@ -108,7 +108,9 @@ class Checker:
                 self.expect(f"{found}/{name}", self.listed | self.standard, f"{source} includes <{name}>")
 
     def libraries(self):
-        files = [*self.root.glob("cmake/*.cmake"), self.root / "CMakeLists.txt", *self.root.glob("[!b]*/**/CMakeLists.txt")]
+        files = [*self.root.glob("cmake/*.cmake"), self.root / "CMakeLists.txt"]
+        for folder in ("src", "tests", "bench", "examples", "fuzz"):
+            files += (self.root / folder).rglob("CMakeLists.txt")
         cmake = "\n".join(path.read_text() for path in files)
         for name in sorted(set(re.findall(r"find_package\((\w+)", cmake)) - {"Threads", "PkgConfig", "Python3"}):
             place = self.cache.get(f"{name}_DIR") or self.cache.get(f"{name}_LIBRARY")
