@@ -188,13 +188,23 @@ TransformerConfig GptNeo(const ConfigReader& in) {
   return out;
 }
 
-Rotary ReadRotary(const ConfigReader& in, int dims, double theta) {
-  Rotary rotary{.dims = dims, .theta = theta};
-  if (!in.Has("rope_scaling")) return rotary;
-  const json& scaling = in.config()["rope_scaling"];
+// Transformers 5 puts base, rotating share and scaling into one object, "rope_parameters"; before,
+// the first two had keys of their own, which differ between architectures, and the last was
+// "rope_scaling".
+Rotary ReadRotary(const ConfigReader& in, int d_head, const char* share_key, double share,
+                  const char* theta_key) {
+  const bool together = in.Has("rope_parameters");
+  const char* scaling_key = together ? "rope_parameters" : "rope_scaling";
+  const json scaling = in.Has(scaling_key) ? in.config()[scaling_key] : json::object();
+  if (share_key != nullptr) {
+    share = in.Number(share_key, scaling.value("partial_rotary_factor", share));
+  }
+  Rotary rotary{
+      .dims = static_cast<int>(d_head * share),
+      .theta = together ? scaling.at("rope_theta").get<double>() : in.Number(theta_key, 10000)};
   const std::string kind = scaling.value("rope_type", scaling.value("type", "default"));
   if (kind == "default") return rotary;
-  in.Refuse("rope_scaling", kind != "linear" && kind != "llama3");
+  in.Refuse(scaling_key, kind != "linear" && kind != "llama3");
   rotary.scaling = kind;
   rotary.factor = scaling.at("factor").get<double>();
   if (kind == "llama3") {
@@ -218,8 +228,7 @@ TransformerConfig GptNeox(const ConfigReader& in) {
   out.parallel_residual = in.Flag("use_parallel_residual", true);
   out.attention_bias = out.attention_output_bias = in.Flag("attention_bias", true);
   out.tied_unembedding = in.Flag("tie_word_embeddings", false);
-  const int dims = static_cast<int>(out.d_head * in.Number("rotary_pct", 0.25));
-  out.rotary = ReadRotary(in, dims, in.Number("rotary_emb_base", 10000));
+  out.rotary = ReadRotary(in, out.d_head, "rotary_pct", 0.25, "rotary_emb_base");
   SetAllLayers(out);
   return out;
 }
@@ -244,7 +253,7 @@ TransformerConfig Llama(const ConfigReader& in) {
   out.attention_output_bias = in.Flag("attention_bias", false);
   out.mlp_bias = in.Flag("mlp_bias", false);
   out.tied_unembedding = in.Flag("tie_word_embeddings", false);
-  out.rotary = ReadRotary(in, out.d_head, in.Number("rope_theta", 10000));
+  out.rotary = ReadRotary(in, out.d_head, nullptr, 1, "rope_theta");
   SetAllLayers(out);
   const bool windowed = type == "mistral" ? in.Has("sliding_window")
                                           : type == "qwen2" && in.Flag("use_sliding_window", false);

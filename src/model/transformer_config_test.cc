@@ -118,6 +118,35 @@ TEST(TransformerConfigTest, SlidingWindowsFollowTheArchitecture) {
       ElementsAre(0, 0, 4));
 }
 
+TEST(TransformerConfigTest, RotaryParametersAreReadInTheFormsOfOldAndNewFiles) {
+  const json linear = {{"rope_type", "linear"}, {"factor", 2.0}};
+  const auto old = With("llama", {{"rope_theta", 500.0}, {"rope_scaling", linear}}).rotary;
+  json together = linear;
+  together["rope_theta"] = 500.0;
+  for (const auto& rotary : {old, With("llama", {{"rope_parameters", together}}).rotary}) {
+    EXPECT_EQ(rotary->theta, 500);
+    EXPECT_EQ(rotary->scaling, "linear");
+    EXPECT_EQ(rotary->factor, 2);
+    EXPECT_EQ(rotary->dims, 4);
+  }
+  json neox = TinyConfigJson("gpt_neox");
+  neox.erase("rotary_pct");
+  neox["hidden_size"] = 64;
+  neox["rope_parameters"] = {
+      {"rope_type", "default"}, {"rope_theta", 77.0}, {"partial_rotary_factor", 0.5}};
+  const auto rotary = ParseTransformerConfig(neox, "c").rotary;
+  EXPECT_EQ(rotary->dims, 8);
+  EXPECT_EQ(rotary->theta, 77);
+  neox.erase("rope_parameters");
+  neox["rotary_emb_base"] = 55;
+  EXPECT_EQ(ParseTransformerConfig(neox, "c").rotary->theta, 55);
+  MessageWith("llama", {{"rope_parameters", {{"rope_type", "default"}}}}, ErrorKind::kBadInput);
+  EXPECT_THAT(
+      MessageWith("llama", {{"rope_parameters", {{"rope_type", "yarn"}, {"rope_theta", 1e4}}}},
+                  ErrorKind::kUnsupported),
+      HasSubstr("rope_parameters"));
+}
+
 TEST(TransformerConfigTest, DefaultsAreThoseOfHuggingFace) {
   const TransformerConfig gpt2 = With("gpt2");
   EXPECT_EQ(gpt2.activation, Activation::kGeluTanh);
