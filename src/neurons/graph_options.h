@@ -14,7 +14,7 @@ struct GraphOptions {
   // Prune
   double prune_share = 0.5;
   int prune_step = 1;
-  int prune_max_context = 64;
+  int prune_max_context = 30;  // the authors' code stops there; cost grows with its cube
   int prune_post_context = 0;
   bool prune_rescale = false;
   int trajectory_context = 0;
