@@ -37,8 +37,7 @@ nlohmann::json Identity(const CollectArguments& arguments, const LoadedModel& mo
                         const std::string& text_hash) {
   nlohmann::json collect = base::FieldsToJson(arguments.collect),
                  sequences = base::FieldsToJson(arguments.sequences);
-  collect.erase("batch-tokens");  // these two do not change the result
-  sequences.erase("read-ahead");
+  sequences.erase("read-ahead");  // does not change the result
   return {{"model_hash", model.hash}, {"dtype", arguments.dtype},
           {"text_hash", text_hash},   {"collect", collect},
           {"sequences", sequences},   {"corpus", base::FieldsToJson(arguments.corpus)}};
@@ -130,16 +129,7 @@ void RunCollect(const CollectArguments& arguments) {
   const std::vector<std::string> token_texts = TokenTexts(model);
   store.Transaction([&] {
     store.PutManifest("identity", identity);
-    store.PutManifest("model",
-                      {{"folder", fs::absolute(model.folder).lexically_normal().string()},
-                       {"hash", model.hash},
-                       {"type", model.network.config().model_type},
-                       {"device", arguments.device},
-                       {"dtype", arguments.dtype},
-                       {"layers", model.network.config().layers},
-                       {"neurons_per_layer", model.network.config().d_mlp},
-                       {"hook", model::HookName(model::ActivationHook(0, model.network.config()),
-                                                model.network.config())}});
+    store.PutManifest("model", DescribeModel(model, arguments.device, arguments.dtype));
   });
   store.PutTokenTexts(token_texts);
   neurons::ExampleCollector collector(model.network, arguments.collect, bos_tokens);

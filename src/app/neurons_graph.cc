@@ -52,18 +52,6 @@ std::unique_ptr<SubstitutesModel> LoadSubstitutes(const std::string& name,
   return std::make_unique<SubstitutesModel>(LoadModel(*shipped, device, "float32"));
 }
 
-nlohmann::json ModelManifest(const LoadedModel& model, const GraphArguments& arguments) {
-  const model::TransformerConfig& config = model.network.config();
-  return {{"folder", std::filesystem::absolute(model.folder).lexically_normal().string()},
-          {"hash", model.hash},
-          {"type", config.model_type},
-          {"device", arguments.device},
-          {"dtype", arguments.dtype},
-          {"layers", config.layers},
-          {"neurons_per_layer", config.d_mlp},
-          {"hook", model::HookName(model::ActivationHook(0, config), config)}};
-}
-
 // Opens the run; with --examples makes it from the file. Returns the units to do.
 std::vector<base::UnitId> PrepareUnits(const GraphArguments& arguments, const LoadedModel& model,
                                        measure::Prober& prober, store::RunStore& store) {
@@ -75,7 +63,7 @@ std::vector<base::UnitId> PrepareUnits(const GraphArguments& arguments, const Lo
            "{}: holds examples of another text; give another --run, or --restart to replace it",
            arguments.run);
     }
-    store.PutManifest("model", ModelManifest(model, arguments));
+    store.PutManifest("model", DescribeModel(model, arguments.device, arguments.dtype));
     store.PutTokenTexts(TokenTexts(model));
     if (!text) StoreGivenExamples(arguments.examples, model, prober, store);
   }

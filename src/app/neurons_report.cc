@@ -78,7 +78,7 @@ std::string PageName(base::UnitId unit) {
 
 void WritePages(const store::RunStore& store, const std::vector<base::UnitId>& units,
                 const std::vector<std::string>& texts, const std::string& name,
-                const std::string& hook, const fs::path& out) {
+                const nlohmann::json& model, const fs::path& out) {
   base::Progress progress("report", "pages", static_cast<int64_t>(units.size()),
                           TerminalProgress());
   const auto href = [](base::UnitId unit) {
@@ -89,7 +89,7 @@ void WritePages(const store::RunStore& store, const std::vector<base::UnitId>& u
     view::NeuronPage page{.records = records,
                           .token_texts = texts,
                           .model = name,
-                          .hook = hook,
+                          .hook = HookOf(model, units[i]),
                           .index_href = "../index.html"};
     if (i > 0) page.previous_href = href(units[i - 1]);
     if (i + 1 < units.size()) page.next_href = href(units[i + 1]);
@@ -132,7 +132,7 @@ void RunReport(const ReportArguments& arguments) {
     }
   }
   std::sort(paged.begin(), paged.end());
-  WritePages(store, paged, texts, name, model.value("hook", ""), out);
+  WritePages(store, paged, texts, name, model, out);
 
   view::IndexPage page{.title = "Neurons of " + name,
                        .manifest = store.WholeManifest(),

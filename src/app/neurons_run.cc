@@ -19,6 +19,28 @@ nlohmann::json RequireManifest(const store::RunStore& store, const std::string& 
   return *found;
 }
 
+nlohmann::json DescribeModel(const LoadedModel& model, const std::string& device,
+                             const std::string& dtype) {
+  const model::TransformerConfig& config = model.network.config();
+  const std::string hook = model::HookName(model::ActivationHook(0, config), config);
+  return {{"folder", std::filesystem::absolute(model.folder).lexically_normal().string()},
+          {"hash", model.hash},
+          {"type", config.model_type},
+          {"device", device},
+          {"dtype", dtype},
+          {"layers", config.layers},
+          {"neurons_per_layer", config.d_mlp},
+          {"hook", "blocks.{}" + hook.substr(std::string_view("blocks.0").size())}};
+}
+
+std::string HookOf(const nlohmann::json& model_entry, base::UnitId unit) {
+  std::string hook = model_entry.at("hook").get<std::string>();
+  if (const size_t at = hook.find("{}"); at != std::string::npos) {
+    hook.replace(at, 2, std::to_string(unit.layer));
+  }
+  return hook;
+}
+
 LoadedModel LoadRunModel(const store::RunStore& store, const std::string& given_folder,
                          const std::string& device, const std::string& dtype) {
   const nlohmann::json recorded = RequireManifest(store, "model", "assay neurons collect");

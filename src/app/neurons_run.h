@@ -16,6 +16,12 @@ namespace assay::app {
 nlohmann::json RequireManifest(const store::RunStore& store, const std::string& key,
                                const std::string& command);
 
+// The manifest's entry about the model that a run measures.
+nlohmann::json DescribeModel(const LoadedModel& model, const std::string& device,
+                             const std::string& dtype);
+// Where a unit's activation is read, by that entry: "blocks.2.mlp.hook_post".
+std::string HookOf(const nlohmann::json& model_entry, base::UnitId unit);
+
 // Loads the model that the run was collected with (or the folder given). Throws kBadInput when its
 // content has changed.
 LoadedModel LoadRunModel(const store::RunStore& store, const std::string& given_folder,

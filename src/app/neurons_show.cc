@@ -58,7 +58,7 @@ void RunShow(const ShowArguments& arguments) {
     base::WriteFile(arguments.html, view::WriteNeuronPage({.records = records,
                                                            .token_texts = texts,
                                                            .model = name,
-                                                           .hook = model.value("hook", "")}));
+                                                           .hook = HookOf(model, records.unit)}));
   }
   for (const std::string& path : {arguments.svg, arguments.dot, arguments.html}) {
     if (!path.empty()) fmt::print("wrote {}\n", path);

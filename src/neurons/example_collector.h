@@ -1,7 +1,10 @@
 // One streaming pass over text for all units of all layers: each unit's strongest examples, a
-// uniform sample of sequences, and statistics. The result does not depend on batch size or threads,
-// and ties go to the earlier sequence. Memory: about units * top * sequence tokens * 4 bytes,
-// whatever the length of the text. Not thread-safe.
+// uniform sample of sequences, and statistics. Ties go to the earlier sequence. The result does not
+// depend on threads, nor on how sequences are handed over. With batch_tokens > 1 several sequences
+// share a forward, and a value can differ in its last bits with the row it has in the matrix
+// products (OpenBLAS computes edge rows differently): near-ties can then fall either way, so the
+// option is part of what makes two collections the same. Memory: about units * top * sequence
+// tokens * 4 bytes, whatever the length of the text. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +29,7 @@ struct CollectOptions {
   int per_bin = 2;
   bool include_bos = false;
   int skip_positions = 0;
-  int batch_tokens = 8192;
+  int batch_tokens = 1;
   uint64_t seed = 1;
 
   template <typename Visitor>
@@ -40,7 +43,8 @@ struct CollectOptions {
     visit("include-bos", include_bos, "count the BOS token's activation like any other");
     visit("skip-positions", skip_positions, "tokens after BOS that do not count (attention sinks)",
           Between(0, 1024));
-    visit("batch-tokens", batch_tokens, "tokens a forward, about; does not change the result",
+    visit("batch-tokens", batch_tokens,
+          "tokens a forward, about; 1: a sequence at a time, so that a value depends on it alone",
           Between(1, 1 << 24));
     visit("seed", seed, "of the random sample");
   }

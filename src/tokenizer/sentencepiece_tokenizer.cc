@@ -19,7 +19,13 @@ namespace fs = std::filesystem;
 using Make = Tokenizer* (*)(const std::string_view*, const std::string_view*,
                             const TokenizerConfig*);
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ASSAY_ADDRESS_SANITIZER  // clang's way of saying it
+#endif
+#endif
+
+#if defined(__SANITIZE_ADDRESS__) || defined(ASSAY_ADDRESS_SANITIZER)
 constexpr int kLoadFlags = RTLD_NOW | RTLD_LOCAL;  // the sanitizer refuses RTLD_DEEPBIND
 #else
 constexpr int kLoadFlags = RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;
