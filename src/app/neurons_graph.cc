@@ -84,6 +84,7 @@ void RunGraph(const GraphArguments& arguments) {
       arguments.examples.empty()
           ? LoadRunModel(store, arguments.model, arguments.device, arguments.dtype)
           : LoadModel(ResolveModel(arguments.model), arguments.device, arguments.dtype);
+  const auto start = std::chrono::steady_clock::now();
   measure::ProbeScheduler prober(model.network);
   const std::vector<base::UnitId> units = PrepareUnits(arguments, model, prober, store);
   const auto substitutes = LoadSubstitutes(arguments.substitutes, arguments.device);
@@ -118,7 +119,6 @@ void RunGraph(const GraphArguments& arguments) {
   }
   if (arguments.restart) store.DropGraphs();
   store.PutManifest("graph", manifest);
-  const auto start = std::chrono::steady_clock::now();
   neurons::BuildMissingGraphs(store, units, arguments.options, arguments.graph_run, context, prober,
                               TerminalProgress());
   const double seconds =
