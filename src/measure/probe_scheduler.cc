@@ -8,23 +8,13 @@
 #include <map>
 
 #include "base/error.h"
+#include "model/token_batch.h"
 
 namespace assay::measure {
 namespace {
 
 using model::HookPoint;
 using model::KvCache;
-
-at::Tensor PaddedIds(std::span<const std::span<const TokenId>> rows, at::Device device) {
-  size_t width = 0;
-  for (const auto& row : rows) width = std::max(width, row.size());
-  at::Tensor ids =
-      at::zeros({static_cast<int64_t>(rows.size()), static_cast<int64_t>(width)}, at::kLong);
-  auto* out = ids.data_ptr<int64_t>();
-  for (size_t r = 0; r < rows.size(); ++r)
-    std::copy(rows[r].begin(), rows[r].end(), out + r * width);
-  return ids.to(device);
-}
 
 }  // namespace
 
@@ -128,7 +118,8 @@ void ProbeScheduler::RunBatch(std::span<const Prompt* const> prompts, std::span<
                          static_cast<int64_t>(answers[request].size())});
     }
   }
-  Forward(PaddedIds(rows, model_.weights().token_embedding.device()), nullptr, nullptr, targets);
+  Forward(model::PadRight(rows, model_.weights().token_embedding.device()), nullptr, nullptr,
+          targets);
 }
 
 std::vector<MaskedActivations> ProbeScheduler::Masked(std::span<const MaskedProbe> probes,
@@ -189,7 +180,7 @@ void ProbeScheduler::RunVariants(std::span<const Prompt* const> bases,
                            static_cast<int64_t>(base.size())});
       }
     }
-    Forward(PaddedIds(rows, device), nullptr, &cache, targets);
+    Forward(model::PadRight(rows, device), nullptr, &cache, targets);
   }
   stats_.prompts += static_cast<int64_t>(bases.size());
   const size_t longest = bases.back()->tokens->size();
@@ -231,7 +222,7 @@ void ProbeScheduler::RunVariants(std::span<const Prompt* const> bases,
       prefix.values.push_back(take(cache.values[layer]));
     }
     const std::vector<std::span<const TokenId>> views(suffixes.begin(), suffixes.end());
-    Forward(PaddedIds(views, device), position > 0 ? &prefix : nullptr, nullptr, targets);
+    Forward(model::PadRight(views, device), position > 0 ? &prefix : nullptr, nullptr, targets);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "model/token_batch.h"
 
 namespace assay::neurons {
 namespace {
@@ -20,15 +21,9 @@ constexpr float kNotCounted = std::numeric_limits<float>::quiet_NaN();
 
 at::Tensor PaddedIds(std::span<const store::Sequence> window, std::span<const size_t> rows,
                      at::Device device) {
-  size_t width = 0;
-  for (const size_t row : rows) width = std::max(width, window[row].tokens.size());
-  at::Tensor ids =
-      at::zeros({static_cast<int64_t>(rows.size()), static_cast<int64_t>(width)}, at::kLong);
-  for (size_t r = 0; r < rows.size(); ++r) {
-    std::copy(window[rows[r]].tokens.begin(), window[rows[r]].tokens.end(),
-              ids.data_ptr<int64_t>() + r * width);
-  }
-  return ids.to(device);
+  std::vector<std::span<const int32_t>> tokens;
+  for (const size_t row : rows) tokens.emplace_back(window[row].tokens);
+  return model::PadRight(tokens, device);
 }
 
 std::vector<HookPoint> ActivationHooks(const model::TransformerConfig& config) {

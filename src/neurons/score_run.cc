@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 
+#include "model/token_batch.h"
 #include "neurons/graph_score.h"
 #include "neurons/predictors.h"
 #include "neurons/token_trie.h"
@@ -121,16 +122,11 @@ std::vector<at::Tensor> LayerActivations(const model::Transformer& model, int la
   constexpr size_t kRows = 32;
   for (size_t begin = 0; begin < sequences.size(); begin += kRows) {
     const size_t end = std::min(sequences.size(), begin + kRows);
-    size_t width = 0;
-    for (size_t i = begin; i < end; ++i) width = std::max(width, sequences[i].size());
-    at::Tensor ids =
-        at::zeros({static_cast<int64_t>(end - begin), static_cast<int64_t>(width)}, at::kLong);
-    for (size_t i = begin; i < end; ++i)
-      std::copy(sequences[i].begin(), sequences[i].end(),
-                ids.data_ptr<int64_t>() + (i - begin) * width);
-    const at::Tensor values =
-        model.Read({.ids = ids.to(model.weights().token_embedding.device())}, hook)
-            .to(at::kCPU, at::kFloat);
+    const std::vector<std::span<const TokenId>> rows(
+        sequences.begin() + static_cast<int64_t>(begin),
+        sequences.begin() + static_cast<int64_t>(end));
+    const at::Tensor ids = model::PadRight(rows, model.weights().token_embedding.device());
+    const at::Tensor values = model.Read({.ids = ids}, hook).to(at::kCPU, at::kFloat);
     for (size_t i = begin; i < end; ++i) {
       out[i] = values[static_cast<int64_t>(i - begin)]
                    .narrow(0, 0, static_cast<int64_t>(sequences[i].size()))
