@@ -166,6 +166,23 @@ model::Linear InitialLinear(int64_t out, int64_t in, double std, base::Rng& rng)
   return linear;
 }
 
+// Sinusoids: near places start with like vectors, so attention can find its neighbours from the
+// first step. An encoder that must learn its places from noise stays for thousands of steps at the
+// frequencies of the words.
+at::Tensor SinusoidalPositions(int64_t positions, int64_t width, double amplitude) {
+  at::Tensor out = at::empty({positions, width});
+  auto* values = out.data_ptr<float>();
+  for (int64_t t = 0; t < positions; ++t) {
+    for (int64_t i = 0; i < width; ++i) {
+      const double angle = static_cast<double>(t) * std::pow(1e4, -static_cast<double>(i / 2 * 2) /
+                                                                      static_cast<double>(width));
+      values[t * width + i] =
+          static_cast<float>(amplitude * (i % 2 == 0 ? std::sin(angle) : std::cos(angle)));
+    }
+  }
+  return out;
+}
+
 model::Norm InitialNorm(int64_t width) { return {at::ones({width}), at::zeros({width})}; }
 
 }  // namespace
@@ -179,7 +196,9 @@ model::TransformerWeights InitialWeights(const TransformerConfig& config, uint64
   const double out_scale = scale / std::sqrt(2.0 * config.layers);
   model::TransformerWeights out;
   out.token_embedding = InitialLinear(config.vocab, d, 0.02, rng).weight;
-  out.position_embedding = InitialLinear(config.max_positions, d, 0.01, rng).weight;
+  out.position_embedding = config.masked_lm
+                               ? SinusoidalPositions(config.max_positions, d, 0.03)
+                               : InitialLinear(config.max_positions, d, 0.01, rng).weight;
   if (config.embedding_norm) out.embedding_norm = InitialNorm(d);
   for (int layer = 0; layer < config.layers; ++layer) {
     model::BlockWeights block;
