@@ -166,9 +166,9 @@ model::Linear InitialLinear(int64_t out, int64_t in, double std, base::Rng& rng)
   return linear;
 }
 
-// Sinusoids: near places start with like vectors, so attention can find its neighbours from the
-// first step. An encoder that must learn its places from noise stays for thousands of steps at the
-// frequencies of the words.
+// Sinusoids, larger than the word vectors: near places start with like vectors, so attention can
+// find its neighbours from the first step. With small or random ones the words' vectors outgrow
+// them, and an encoder stays for thousands of steps at the frequencies of the words.
 at::Tensor SinusoidalPositions(int64_t positions, int64_t width, double amplitude) {
   at::Tensor out = at::empty({positions, width});
   auto* values = out.data_ptr<float>();
@@ -197,7 +197,7 @@ model::TransformerWeights InitialWeights(const TransformerConfig& config, uint64
   model::TransformerWeights out;
   out.token_embedding = InitialLinear(config.vocab, d, 0.02, rng).weight;
   out.position_embedding = config.masked_lm
-                               ? SinusoidalPositions(config.max_positions, d, 0.03)
+                               ? SinusoidalPositions(config.max_positions, d, 0.3)
                                : InitialLinear(config.max_positions, d, 0.01, rng).weight;
   if (config.embedding_norm) out.embedding_norm = InitialNorm(d);
   for (int layer = 0; layer < config.layers; ++layer) {
