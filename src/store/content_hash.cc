@@ -22,6 +22,11 @@ constexpr std::array kOrderedTables = {
     "SELECT * FROM scores ORDER BY layer, unit, set_name, method",
     "SELECT * FROM graph_summary ORDER BY layer, unit",
     "SELECT * FROM graph_tokens ORDER BY token, role, f1_order, layer, unit",
+    "SELECT * FROM embeddings ORDER BY layer, unit",
+    "SELECT * FROM feature_clusters ORDER BY layer, unit, cluster",
+    "SELECT * FROM unit_measures ORDER BY layer, unit",
+    "SELECT * FROM similar_clusters ORDER BY layer, unit, cluster, rank",
+    "SELECT * FROM cluster_graphs ORDER BY layer, unit, cluster",
 };
 
 bool EndsWith(std::string_view text, std::string_view end) {

@@ -35,7 +35,8 @@ struct UnitStats {
   double firing_rate = 0;  // share of tokens with activation > 0
 };
 
-enum class ExampleKind { kTop, kBottom, kQuantile, kGiven };
+// kAbove: a uniform sample of the sequences on which the unit exceeds a share of its maximum.
+enum class ExampleKind { kTop, kBottom, kQuantile, kGiven, kAbove };
 
 // A sequence on which a unit was seen, with the unit's activation on every token of it.
 struct Example {
@@ -121,6 +122,60 @@ struct Score {
   // Absent when undefined: precision with nothing predicted, all three when the unit never fires.
   std::optional<double> precision, recall, f1, correlation;
   std::string excluded;  // why the unit is left out of averages; empty: it is not
+};
+
+// Which example: the rest of its key, beside the unit.
+struct ExampleKey {
+  ExampleKind kind = ExampleKind::kTop;
+  int bin = 0, rank = 0;
+  auto operator<=>(const ExampleKey&) const = default;
+};
+
+// What made a unit fire on each of its examples: e = h * w, coordinate by coordinate, at the pivot.
+struct Embedding {
+  UnitId unit;
+  int dims = 0;
+  std::vector<ExampleKey> examples;
+  std::vector<float> vectors;  // [examples, dims]
+};
+
+// Examples on which a unit fires for the same reason.
+struct FeatureCluster {
+  UnitId unit;
+  int cluster = 0;           // 0 is the first example's
+  std::vector<int> members;  // indices into Embedding::examples; the most central one first
+  double cohesion = 0;       // mean cosine similarity of the central example to the others; 1 alone
+  std::string label;         // the commonest activating and context tokens, for people
+  std::vector<TokenId> activating, context;      // those tokens, commonest first
+  std::vector<float> central_input, mean_input;  // [dims] h of the central example; mean of h
+  std::vector<float> central_embedding;          // [dims] e of the central example
+};
+
+// How polysemantic a unit is. Absent where the definition has nothing to average.
+struct UnitMeasures {
+  UnitId unit;
+  int examples = 0, clusters = 0;
+  std::optional<double> mean_distance, max_distance, intra, inter;
+  std::optional<double> polysemanticity, polysemanticity_low, polysemanticity_high;
+  std::optional<double> stability;  // mean adjusted Rand index over resamples
+  double cut = 0;                   // cosine distance up to which examples were merged
+  std::string cut_reason;
+};
+
+// One of the nearest clusters of a cluster.
+struct SimilarCluster {
+  UnitId unit;
+  int cluster = 0;
+  int rank = 0;  // 0 is the most similar
+  UnitId other;
+  int other_cluster = 0;
+  double similarity = 0;  // cosine
+};
+
+// A graph built from the examples of one cluster.
+struct ClusterGraph {
+  int cluster = 0;
+  Graph graph;
 };
 
 }  // namespace assay::store

@@ -61,6 +61,11 @@ class RunStore {
   void Put(const Prompt& row);
   void Put(const Graph& row);  // also brings the search index up to date for the unit
   void Put(const Score& row);
+  void Put(const Embedding& row);
+  void Put(const FeatureCluster& row);
+  void Put(const UnitMeasures& row);
+  void Put(const SimilarCluster& row);
+  void Put(const ClusterGraph& row);
 
   // Throw kNotFound naming the id where a row must exist (GetSequence); else empty or absent.
   Sequence GetSequence(int64_t id) const;
@@ -77,9 +82,22 @@ class RunStore {
   std::vector<Score> GetScores(const std::string& set) const;  // all units, ascending
   std::vector<std::string> ScoreSets() const;
 
+  std::vector<UnitId> UnitsWithMeasures() const;  // ascending
+  std::optional<Embedding> GetEmbedding(UnitId unit) const;
+  std::vector<FeatureCluster> GetClusters(UnitId unit) const;  // ascending
+  std::optional<UnitMeasures> GetMeasures(UnitId unit) const;
+  std::vector<UnitMeasures> GetMeasures() const;                      // all units, ascending
+  std::vector<SimilarCluster> GetSimilarClusters(UnitId unit) const;  // cluster, rank order
+  std::vector<ClusterGraph> GetClusterGraphs(UnitId unit) const;      // ascending
+
   // Removes graph, prompts, prunings and scores of all units (examples and statistics stay).
   void DropGraphs();
   void DropScores();
+  // Removes embeddings, clusters, measures, similar clusters, graphs of clusters, and the examples
+  // of kind kAbove, which were collected for embeddings.
+  void DropEmbeddings();
+  void DropSimilarClusters();
+  void DropClusterGraphs();
 
  private:
   struct Database;

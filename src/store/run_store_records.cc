@@ -66,7 +66,7 @@ std::vector<Example> RunStore::GetExamples(UnitId unit, std::optional<ExampleKin
             "WHERE layer = ?1 AND unit = ?2 AND (?3 IS NULL OR kind = ?3) ORDER BY kind, bin, rank",
             unit.layer, unit.index, kind);
   while (row.Next()) {
-    examples.push_back({unit, row.EnumUpTo(ExampleKind::kGiven, 0), row.Int(1), row.Int(2),
+    examples.push_back({unit, row.EnumUpTo(ExampleKind::kAbove, 0), row.Int(1), row.Int(2),
                         row.Int64(3), row.Int(4), row.Float(5), row.Vector<float>(6)});
   }
   return examples;

@@ -78,7 +78,37 @@ CREATE TABLE graph_tokens (
   PRIMARY KEY (token, role, f1_order, layer, unit)) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr Migration kMigrations[] = {{1, kVersion1}};
+// Embeddings and clusters. What a unit has here follows from one row of `embeddings`.
+constexpr const char* kVersion2 = R"sql(
+CREATE TABLE embeddings (
+  layer INTEGER NOT NULL, unit INTEGER NOT NULL, dims INTEGER NOT NULL, kinds BLOB NOT NULL, bins BLOB NOT NULL,
+  ranks BLOB NOT NULL, vectors BLOB NOT NULL,
+  PRIMARY KEY (layer, unit)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE feature_clusters (
+  layer INTEGER NOT NULL, unit INTEGER NOT NULL, cluster INTEGER NOT NULL, members BLOB NOT NULL, cohesion REAL,
+  label BLOB NOT NULL, activating BLOB NOT NULL, context BLOB NOT NULL, central_input BLOB NOT NULL,
+  mean_input BLOB NOT NULL, central_embedding BLOB NOT NULL,
+  PRIMARY KEY (layer, unit, cluster)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE unit_measures (
+  layer INTEGER NOT NULL, unit INTEGER NOT NULL, examples INTEGER NOT NULL, clusters INTEGER NOT NULL,
+  mean_distance REAL, max_distance REAL, intra REAL, inter REAL, polysemanticity REAL, polysemanticity_low REAL,
+  polysemanticity_high REAL, stability REAL, cut REAL, cut_reason TEXT NOT NULL,
+  PRIMARY KEY (layer, unit)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE similar_clusters (
+  layer INTEGER NOT NULL, unit INTEGER NOT NULL, cluster INTEGER NOT NULL, rank INTEGER NOT NULL,
+  other_layer INTEGER NOT NULL, other_unit INTEGER NOT NULL, other_cluster INTEGER NOT NULL, similarity REAL,
+  PRIMARY KEY (layer, unit, cluster, rank)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE cluster_graphs (
+  layer INTEGER NOT NULL, unit INTEGER NOT NULL, cluster INTEGER NOT NULL, max_activation REAL, train BLOB NOT NULL,
+  test BLOB NOT NULL, nodes BLOB NOT NULL,
+  PRIMARY KEY (layer, unit, cluster)) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr Migration kMigrations[] = {{1, kVersion1}, {2, kVersion2}};
 
 }  // namespace
 
