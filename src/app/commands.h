@@ -9,6 +9,7 @@ namespace assay::app {
 void AddDoctor(CLI::App& app);
 void AddModel(CLI::App& app);
 void AddNeurons(CLI::App& app);
+void AddSae(CLI::App& app);
 
 // Below `assay neurons`.
 void AddNeuronsCollect(CLI::App& neurons);
@@ -17,5 +18,11 @@ void AddNeuronsScore(CLI::App& neurons);
 void AddNeuronsSearch(CLI::App& neurons);  // search, similar
 void AddNeuronsShow(CLI::App& neurons);    // show, predict, export
 void AddNeuronsReport(CLI::App& neurons);
+void AddNeuronsCluster(CLI::App& neurons);
+void AddNeuronsEmbed(CLI::App& neurons);
+
+// Below `assay sae`.
+void AddSaeTrain(CLI::App& sae);
+void AddSaeEvaluate(CLI::App& sae);
 
 }  // namespace assay::app

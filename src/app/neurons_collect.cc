@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "app/commands.h"
-#include "app/loaded_model.h"
+#include "app/loaded_units.h"
 #include "app/machine.h"
 #include "app/neurons_run.h"
 #include "app/option_binding.h"
@@ -23,7 +23,7 @@ using base::ErrorKind;
 using base::Fail;
 
 struct CollectArguments {
-  std::string model = "default", run, device = "cpu", dtype = "float32";
+  std::string model = "default", sae, run, device = "cpu", dtype = "float32";
   std::vector<std::string> text;
   bool restart = false;
   double checkpoint_minutes = 5;
@@ -94,8 +94,9 @@ void Feed(data::TokenSequences& sequences, const std::vector<fs::path>& files,
 void RunCollect(const CollectArguments& arguments) {
   WarnAboutBlas();
   const auto start = std::chrono::steady_clock::now();
-  const LoadedModel model =
-      LoadModel(ResolveModel(arguments.model), arguments.device, arguments.dtype);
+  const auto loaded =
+      LoadUnits(ResolveModel(arguments.model), arguments.sae, arguments.device, arguments.dtype);
+  const LoadedModel& model = loaded->model;
   if (!model.network.config().causal)
     Fail(ErrorKind::kUnsupported,
          "{}: neurons are collected from causal models; this is an encoder", model.folder.string());
@@ -108,7 +109,8 @@ void RunCollect(const CollectArguments& arguments) {
     fmt::print(stderr, "warning: {}\n", ToString(problem));
   });
   const std::string text_hash = corpus.ContentHash();
-  const nlohmann::json identity = Identity(arguments, model, text_hash);
+  nlohmann::json identity = Identity(arguments, model, text_hash);
+  if (loaded->autoencoder) identity["sae_hash"] = loaded->autoencoder_hash;
   if (arguments.restart) fs::remove_all(arguments.run);
   store::RunStore store = store::RunStore::Open(arguments.run, store::RunStore::Mode::kWrite);
   if (const auto done = store.Manifest("identity")) {
@@ -129,10 +131,10 @@ void RunCollect(const CollectArguments& arguments) {
   const std::vector<std::string> token_texts = TokenTexts(model);
   store.Transaction([&] {
     store.PutManifest("identity", identity);
-    store.PutManifest("model", DescribeModel(model, arguments.device, arguments.dtype));
+    store.PutManifest("model", DescribeUnits(*loaded, arguments.device, arguments.dtype));
   });
   store.PutTokenTexts(token_texts);
-  neurons::ExampleCollector collector(model.network, arguments.collect, bos_tokens);
+  neurons::ExampleCollector collector(*loaded->units, arguments.collect, bos_tokens);
   data::TokenSequences sequences(corpus, *model.tokenizer, bos, arguments.sequences);
   Feed(sequences, corpus.files(), token_texts, arguments, identity, collector);
   fmt::print(stderr, "writing examples\n");
@@ -166,10 +168,10 @@ void RunCollect(const CollectArguments& arguments) {
   fs::remove(fs::path(arguments.run) / "collect.checkpoint");
   fs::remove(fs::path(arguments.run) / "collect.checkpoint.json");
   fmt::print(
-      "{} documents ({} duplicates dropped, {} problems), {} sequences, {} tokens\n{} neurons with "
+      "{} documents ({} duplicates dropped, {} problems), {} sequences, {} tokens\n{} {} with "
       "examples in {}\n",
       counts.documents, counts.duplicates, counts.problems, sequences.counts().sequences,
-      sequences.counts().tokens, model.network.config().layers * model.network.config().d_mlp,
+      sequences.counts().tokens, store.UnitsWithStats().size(), loaded->units->Description(),
       arguments.run);
 }
 
@@ -182,6 +184,9 @@ void AddNeuronsCollect(CLI::App& neurons) {
   command
       ->add_option("--model", arguments->model, "model folder in Hugging Face layout, or default")
       ->capture_default_str();
+  command->add_option("--sae", arguments->sae,
+                      "collect the features of this sparse autoencoder (SAELens folder) instead of "
+                      "neurons");
   command
       ->add_option("--text", arguments->text,
                    "text: .txt, .jsonl (a `text` field) or folders of them")

@@ -14,6 +14,8 @@ void AddNeurons(CLI::App& app) {
   AddNeuronsSearch(*neurons);
   AddNeuronsShow(*neurons);
   AddNeuronsReport(*neurons);
+  AddNeuronsCluster(*neurons);
+  AddNeuronsEmbed(*neurons);
 }
 
 }  // namespace assay::app

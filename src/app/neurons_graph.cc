@@ -9,6 +9,7 @@
 
 #include "app/commands.h"
 #include "app/given_examples.h"
+#include "app/loaded_units.h"
 #include "app/machine.h"
 #include "app/neurons_run.h"
 #include "app/option_binding.h"
@@ -80,12 +81,13 @@ void RunGraph(const GraphArguments& arguments) {
   if (arguments.examples.empty())
     store::RunStore::Open(arguments.run, store::RunStore::Mode::kRead);  // it must exist
   store::RunStore store = store::RunStore::Open(arguments.run, store::RunStore::Mode::kWrite);
-  const LoadedModel model =
+  const auto loaded =
       arguments.examples.empty()
-          ? LoadRunModel(store, arguments.model, arguments.device, arguments.dtype)
-          : LoadModel(ResolveModel(arguments.model), arguments.device, arguments.dtype);
+          ? LoadRunUnits(store, arguments.model, arguments.device, arguments.dtype)
+          : LoadUnits(ResolveModel(arguments.model), "", arguments.device, arguments.dtype);
+  const LoadedModel& model = loaded->model;
   const auto start = std::chrono::steady_clock::now();
-  measure::ProbeScheduler prober(model.network);
+  measure::ProbeScheduler prober(*loaded->units);
   const std::vector<base::UnitId> units = PrepareUnits(arguments, model, prober, store);
   const auto substitutes = LoadSubstitutes(arguments.substitutes, arguments.device);
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "app/commands.h"
+#include "app/loaded_units.h"
 #include "app/neurons_run.h"
 #include "app/score_table.h"
 #include "app/terminal.h"
@@ -66,14 +67,14 @@ void RunScore(const ScoreArguments& arguments) {
   neurons::ScoreHeldOut(store, units, context, TerminalProgress());
   const auto random = SampledSequences(store, arguments.sequences);
   if (!random.empty() || !arguments.text.empty()) {
-    const LoadedModel model =
-        LoadRunModel(store, arguments.model, arguments.device, arguments.dtype);
+    const auto loaded = LoadRunUnits(store, arguments.model, arguments.device, arguments.dtype);
+    const LoadedModel& model = loaded->model;
     if (!random.empty())
-      neurons::ScoreTexts(store, units, "random_text", random, model.network, context,
+      neurons::ScoreTexts(store, units, "random_text", random, *loaded->units, context,
                           TerminalProgress());
     if (!arguments.text.empty()) {
       neurons::ScoreTexts(store, units, "second_text",
-                          SecondText(arguments, model, context.bos_tokens), model.network, context,
+                          SecondText(arguments, model, context.bos_tokens), *loaded->units, context,
                           TerminalProgress());
     }
   }

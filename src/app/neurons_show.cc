@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/loaded_units.h"
 #include "app/neurons_run.h"
 #include "app/terminal.h"
 #include "base/file.h"
@@ -78,7 +79,8 @@ void RunPredict(const PredictArguments& arguments) {
   const neurons::GraphOptions options = RunGraphOptions(store);
   const neurons::TokenClasses classes = RunTokenClasses(store, options);
   const neurons::TokenTrie trie(graph->nodes, options, classes);
-  const LoadedModel model = LoadRunModel(store, arguments.model, arguments.device, arguments.dtype);
+  const auto loaded = LoadRunUnits(store, arguments.model, arguments.device, arguments.dtype);
+  const LoadedModel& model = loaded->model;
   std::vector<int32_t> tokens =
       model.tokenizer->Encode(arguments.text, tokenizer::SpecialTokens::kNone).ids;
   const int bos_tokens = RunBosTokens(store);
@@ -87,7 +89,7 @@ void RunPredict(const PredictArguments& arguments) {
                                                     model.network.config().bos_id));
   }
   if (tokens.size() <= static_cast<size_t>(bos_tokens)) Fail(ErrorKind::kUsage, "--text is empty");
-  measure::ProbeScheduler prober(model.network);
+  measure::ProbeScheduler prober(*loaded->units);
   const std::vector<measure::Probe> probes = {{tokens, unit}};
   const std::vector<float> activations = prober.Activations(probes)[0];
   const std::vector<std::string> texts = store.TokenTexts();

@@ -19,8 +19,16 @@ using model::KvCache;
 }  // namespace
 
 ProbeScheduler::ProbeScheduler(const model::Transformer& model, SchedulerOptions options)
-    : model_(model), options_(options) {
+    : owned_(std::make_unique<model::TransformerNeurons>(model)),
+      units_(*owned_),
+      model_(model),
+      options_(options) {
   ASSAY_CHECK(model.config().causal);
+}
+
+ProbeScheduler::ProbeScheduler(const model::TokenUnits& units, SchedulerOptions options)
+    : units_(units), model_(units.network()), options_(options) {
+  ASSAY_CHECK(model_.config().causal);
 }
 
 void ProbeScheduler::Forward(const at::Tensor& ids, const KvCache* prefix, KvCache* save,
@@ -30,24 +38,25 @@ void ProbeScheduler::Forward(const at::Tensor& ids, const KvCache* prefix, KvCac
             [](const Target& a, const Target& b) { return a.unit.layer < b.unit.layer; });
   std::vector<HookPoint> hooks;
   for (const Target& target : targets) {
-    const HookPoint hook = model::ActivationHook(target.unit.layer, model_.config());
+    const HookPoint hook = units_.ReadHook(target.unit.layer);
     if (hooks.empty() || hooks.back() != hook) hooks.push_back(hook);
   }
   size_t next = 0;
   const auto start = std::chrono::steady_clock::now();
-  model_.Forward(
-      {.ids = ids, .prefix = prefix, .save = save}, hooks,
-      [&](const HookPoint& hook, at::Tensor& value) {
-        const at::Tensor host =
-            value.to(at::kCPU, at::kFloat).contiguous();  // [rows, T, F]; no copy on the CPU
-        const auto* data = host.data_ptr<float>();
-        const int64_t tokens = host.size(1), units = host.size(2);
-        for (; next < targets.size() && targets[next].unit.layer == hook.layer; ++next) {
-          const Target& target = targets[next];
-          const float* column = data + target.row * tokens * units + target.unit.index;
-          for (int64_t t = 0; t < target.count; ++t) target.out[t] = column[t * units];
-        }
-      });
+  model_.Forward({.ids = ids, .prefix = prefix, .save = save}, hooks,
+                 [&](const HookPoint& hook, at::Tensor& value) {
+                   const at::Tensor host =
+                       units_.Activations(hook.layer, value)
+                           .to(at::kCPU, at::kFloat)
+                           .contiguous();  // [rows, T, units]; no copy on the CPU
+                   const auto* data = host.data_ptr<float>();
+                   const int64_t tokens = host.size(1), units = host.size(2);
+                   for (; next < targets.size() && targets[next].unit.layer == hook.layer; ++next) {
+                     const Target& target = targets[next];
+                     const float* column = data + target.row * tokens * units + target.unit.index;
+                     for (int64_t t = 0; t < target.count; ++t) target.out[t] = column[t * units];
+                   }
+                 });
   stats_.model_seconds +=
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   ++stats_.forwards;

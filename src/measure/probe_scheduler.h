@@ -5,9 +5,10 @@
 #pragma once
 
 #include <map>
+#include <memory>
 
 #include "measure/prober.h"
-#include "model/transformer.h"
+#include "model/inspectable_model.h"
 
 namespace assay::measure {
 
@@ -18,8 +19,9 @@ struct SchedulerOptions {
 
 class ProbeScheduler : public Prober {
  public:
-  explicit ProbeScheduler(const model::Transformer& model,
-                          SchedulerOptions options = {});  // borrowed
+  // Of the neurons of `model`, or of other units; borrowed.
+  explicit ProbeScheduler(const model::Transformer& model, SchedulerOptions options = {});
+  explicit ProbeScheduler(const model::TokenUnits& units, SchedulerOptions options = {});
 
   std::vector<std::vector<float>> Activations(std::span<const Probe> probes) override;
   std::vector<MaskedActivations> Masked(std::span<const MaskedProbe> probes, TokenId mask) override;
@@ -48,6 +50,8 @@ class ProbeScheduler : public Prober {
                std::vector<Target>& targets);
   size_t PromptsInGroup(std::span<const Prompt> sorted, size_t begin, int64_t limit_tokens) const;
 
+  std::unique_ptr<model::TokenUnits> owned_;  // the neurons, when only a network was given
+  const model::TokenUnits& units_;
   const model::Transformer& model_;
   SchedulerOptions options_;
 };

@@ -26,13 +26,6 @@ at::Tensor PaddedIds(std::span<const store::Sequence> window, std::span<const si
   return model::PadRight(tokens, device);
 }
 
-std::vector<HookPoint> ActivationHooks(const model::TransformerConfig& config) {
-  std::vector<HookPoint> hooks;
-  for (int layer = 0; layer < config.layers; ++layer)
-    hooks.push_back(model::ActivationHook(layer, config));
-  return hooks;
-}
-
 // Groups rows, shortest first, into batches of about `limit` tokens with padding.
 std::vector<std::vector<size_t>> GroupByLength(std::span<const store::Sequence> window,
                                                int64_t limit) {
@@ -55,16 +48,43 @@ std::vector<std::vector<size_t>> GroupByLength(std::span<const store::Sequence> 
 
 ExampleCollector::ExampleCollector(const model::Transformer& model, const CollectOptions& options,
                                    int bos_tokens)
-    : model_(model), options_(options), bos_tokens_(bos_tokens) {
+    : ExampleCollector(std::make_unique<model::TransformerNeurons>(model), options, bos_tokens) {}
+
+ExampleCollector::ExampleCollector(const model::TokenUnits& units, const CollectOptions& options,
+                                   int bos_tokens)
+    : ExampleCollector(nullptr, units, options, bos_tokens) {}
+
+ExampleCollector::ExampleCollector(std::unique_ptr<model::TokenUnits> owned,
+                                   const CollectOptions& options, int bos_tokens)
+    : ExampleCollector(nullptr, *owned, options, bos_tokens) {
+  owned_ = std::move(owned);
+}
+
+ExampleCollector::ExampleCollector(std::nullptr_t, const model::TokenUnits& token_units,
+                                   const CollectOptions& options, int bos_tokens)
+    : units_(token_units), options_(options), bos_tokens_(bos_tokens) {
   base::ValidateFields(options);
-  const size_t units =
-      static_cast<size_t>(model.config().layers) * static_cast<size_t>(model.config().d_mlp);
+  size_t units = 0;
+  for (const int layer : units_.Layers()) {
+    layer_begin_[layer] = units;
+    units += static_cast<size_t>(units_.Units(layer));
+  }
   totals_.resize(units);
   top_.resize(units);
   if (options.bottom) bottom_.resize(units);
 }
 
 ExampleCollector::~ExampleCollector() = default;
+
+std::vector<HookPoint> ExampleCollector::ReadHooks() const {
+  std::vector<HookPoint> hooks;
+  for (const auto& [layer, begin] : layer_begin_) hooks.push_back(units_.ReadHook(layer));
+  return hooks;
+}
+
+at::Tensor ExampleCollector::Activations(int layer, const at::Tensor& value) const {
+  return units_.Activations(layer, value).to(at::kCPU, at::kFloat).contiguous();
+}
 
 int64_t ExampleCollector::FirstCounted(const store::Sequence&) const {
   return (options_.include_bos ? 0 : bos_tokens_) + options_.skip_positions;
@@ -109,17 +129,17 @@ void ExampleCollector::RunWindow() {
 
 void ExampleCollector::RunBatch(std::span<const size_t> rows) {
   const c10::InferenceMode guard;
-  const at::Tensor ids = PaddedIds(window_, rows, model_.weights().token_embedding.device());
-  model_.Forward({.ids = ids}, ActivationHooks(model_.config()),
-                 [&](const HookPoint& hook, at::Tensor& value) {
-                   const at::Tensor host = value.to(at::kCPU, at::kFloat).contiguous();
-                   TakeLayer(rows, hook.layer, host.data_ptr<float>(), host.size(1));
-                 });
+  const at::Tensor ids = PaddedIds(window_, rows, units_.device());
+  units_.network().Forward({.ids = ids}, ReadHooks(),
+                           [&](const HookPoint& hook, at::Tensor& value) {
+                             const at::Tensor host = Activations(hook.layer, value);
+                             TakeLayer(rows, hook.layer, host.data_ptr<float>(), host.size(1));
+                           });
 }
 
 void ExampleCollector::TakeLayer(std::span<const size_t> rows, int layer, const float* data,
                                  int64_t tokens) {
-  const int64_t units = model_.config().d_mlp;
+  const int64_t units = units_.Units(layer);
   std::vector<std::vector<std::pair<size_t, int64_t>>> entered(
       static_cast<size_t>(at::get_num_threads()));  // row, evicted sequence
   constexpr int64_t kChunk = 256;  // units whose statistics stay in the first-level cache
@@ -149,7 +169,7 @@ void ExampleCollector::TakeLayer(std::span<const size_t> rows, int layer, const 
                 return;
               }
               const int64_t evicted = full ? kept.back().sequence : -1;
-              Offer(kept, sequence, value, pivot, sign, row + u);
+              Offer(kept, sequence, value, pivot, sign, row + u, units);
               changes.emplace_back(rows[r], evicted);
             };
             offer(top_[unit], statistics.maximum[unit], statistics.argmax[unit], 1.0F);
@@ -169,11 +189,11 @@ void ExampleCollector::TakeLayer(std::span<const size_t> rows, int layer, const 
 }
 
 void ExampleCollector::Offer(std::vector<Entry>& kept, const store::Sequence& sequence, float value,
-                             int32_t pivot, float sign, const float* column) {
+                             int32_t pivot, float sign, const float* column, int64_t stride) {
   Entry entry{.activation = value, .sequence = sequence.id, .pivot = pivot};
   entry.activations.resize(sequence.tokens.size(), kNotCounted);
   for (size_t t = static_cast<size_t>(FirstCounted(sequence)); t < entry.activations.size(); ++t) {
-    entry.activations[t] = column[static_cast<int64_t>(t) * model_.config().d_mlp];
+    entry.activations[t] = column[static_cast<int64_t>(t) * stride];
   }
   if (static_cast<int>(kept.size()) == options_.top) kept.pop_back();
   const auto stronger = [sign](const Entry& a, const Entry& b) {
@@ -234,8 +254,8 @@ void ExampleCollector::Finish(store::RunStore& store) {
   if (counted_tokens_ == 0)
     base::Fail(base::ErrorKind::kBadInput,
                "no token of the text counts; is every sequence one token long?");
-  const int units = model_.config().d_mlp;
-  for (int layer = 0; layer < model_.config().layers; ++layer) {
+  for (const int layer : units_.Layers()) {
+    const int units = static_cast<int>(units_.Units(layer));
     store.Transaction([&] {
       for (int u = 0; u < units; ++u) {
         const size_t at = UnitIndex(layer, u);
@@ -267,13 +287,16 @@ void ExampleCollector::Finish(store::RunStore& store) {
 void ExampleCollector::WriteQuantiles(store::RunStore& store) {
   const size_t count = sampled_.size();
   if (count == 0 || options_.per_bin == 0) return;
-  const int units = model_.config().d_mlp;
   struct Choice {
     int unit, bin, rank;
   };
   // chosen[layer][sampled]: which units show this sequence, and as what
-  std::vector<std::vector<std::vector<Choice>>> chosen(static_cast<size_t>(model_.config().layers),
-                                                       std::vector<std::vector<Choice>>(count));
+  std::map<int, std::vector<std::vector<Choice>>> chosen;
+  std::vector<base::UnitId> ids_of_units;
+  for (const int layer : units_.Layers()) {
+    chosen[layer].resize(count);
+    for (int u = 0; u < units_.Units(layer); ++u) ids_of_units.push_back({layer, u});
+  }
   std::vector<size_t> order(count);
   for (size_t unit = 0; unit < totals_.size(); ++unit) {
     for (size_t i = 0; i < count; ++i) order[i] = i;
@@ -287,9 +310,8 @@ void ExampleCollector::WriteQuantiles(store::RunStore& store) {
       const size_t kept = std::min(end - begin, static_cast<size_t>(options_.per_bin));
       for (size_t j = 0; j < kept; ++j) {  // evenly over the bin; rank 0 is the strongest
         const size_t at = begin + (2 * j + 1) * (end - begin) / (2 * kept);
-        chosen[unit / static_cast<size_t>(units)][order[at]].push_back(
-            {static_cast<int>(unit % static_cast<size_t>(units)), bin,
-             static_cast<int>(kept - 1 - j)});
+        chosen[ids_of_units[unit].layer][order[at]].push_back(
+            {ids_of_units[unit].index, bin, static_cast<int>(kept - 1 - j)});
       }
     }
   }
@@ -297,17 +319,17 @@ void ExampleCollector::WriteQuantiles(store::RunStore& store) {
   for (const Sampled& sampled : sampled_) sequences.push_back(sampled.sequence);
   for (const auto& rows : GroupByLength(sequences, options_.batch_tokens)) {
     const c10::InferenceMode guard;
-    const at::Tensor ids = PaddedIds(sequences, rows, model_.weights().token_embedding.device());
+    const at::Tensor ids = PaddedIds(sequences, rows, units_.device());
     store.Transaction([&] {
-      model_.Forward(
-          {.ids = ids}, ActivationHooks(model_.config()),
-          [&](const HookPoint& hook, at::Tensor& value) {
-            const at::Tensor host = value.to(at::kCPU, at::kFloat).contiguous();
+      units_.network().Forward(
+          {.ids = ids}, ReadHooks(), [&](const HookPoint& hook, at::Tensor& value) {
+            const at::Tensor host = Activations(hook.layer, value);
+            const int64_t units = host.size(2);
             for (size_t r = 0; r < rows.size(); ++r) {
               const Sampled& sampled = sampled_[rows[r]];
               const float* data =
                   host.data_ptr<float>() + static_cast<int64_t>(r) * host.size(1) * units;
-              for (const Choice& choice : chosen[static_cast<size_t>(hook.layer)][rows[r]]) {
+              for (const Choice& choice : chosen[hook.layer][rows[r]]) {
                 const size_t unit = UnitIndex(hook.layer, choice.unit);
                 store::Example example{
                     {hook.layer, choice.unit},

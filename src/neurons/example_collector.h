@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "base/options.h"
-#include "model/transformer.h"
+#include "model/inspectable_model.h"
 #include "neurons/unit_statistics.h"
 #include "store/run_store.h"
 
@@ -52,8 +52,10 @@ struct CollectOptions {
 
 class ExampleCollector {
  public:
-  // `model` is borrowed. bos_tokens: 1 when sequences begin with BOS, else 0.
+  // Of the neurons of `model`, or of other units; borrowed. bos_tokens: 1 when sequences begin with
+  // BOS, else 0.
   ExampleCollector(const model::Transformer& model, const CollectOptions& options, int bos_tokens);
+  ExampleCollector(const model::TokenUnits& units, const CollectOptions& options, int bos_tokens);
   ~ExampleCollector();
 
   // Takes sequences in the order of their ids. Buffers up to a window, so that lengths can be
@@ -101,7 +103,7 @@ class ExampleCollector {
   void RunBatch(std::span<const size_t> rows);  // indices into window_
   void TakeLayer(std::span<const size_t> rows, int layer, const float* data, int64_t tokens);
   void Offer(std::vector<Entry>& kept, const store::Sequence& sequence, float value, int32_t pivot,
-             float sign, const float* column);
+             float sign, const float* column, int64_t stride);
   void UseSequence(const store::Sequence& sequence);
   void ReleaseSequence(int64_t id);
   void OfferSample(size_t row);
@@ -110,10 +112,18 @@ class ExampleCollector {
                      const std::vector<Entry>& entries) const;
   int64_t FirstCounted(const store::Sequence& sequence) const;
   size_t UnitIndex(int layer, int64_t unit) const {
-    return static_cast<size_t>(layer * model_.config().d_mlp + unit);
+    return layer_begin_.at(layer) + static_cast<size_t>(unit);
   }
+  ExampleCollector(std::unique_ptr<model::TokenUnits> owned, const CollectOptions& options,
+                   int bos_tokens);
+  ExampleCollector(std::nullptr_t, const model::TokenUnits& units, const CollectOptions& options,
+                   int bos_tokens);
+  std::vector<model::HookPoint> ReadHooks() const;
+  at::Tensor Activations(int layer, const at::Tensor& value) const;  // [rows, T, units] on the CPU
 
-  const model::Transformer& model_;
+  std::unique_ptr<model::TokenUnits> owned_;  // the neurons, when only a network was given
+  const model::TokenUnits& units_;
+  std::map<int, size_t> layer_begin_;  // index of a layer's first unit
   CollectOptions options_;
   int bos_tokens_;
   int64_t sequences_done_ = 0, tokens_done_ = 0, counted_tokens_ = 0;

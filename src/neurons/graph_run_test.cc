@@ -143,7 +143,8 @@ TEST_F(GraphRunTest, EveryGraphIsScoredOnTheHalfItWasNotBuiltFrom) {
   Build(store, scheduler);
   const std::vector<UnitId> units = Units(store);
   ScoreHeldOut(store, units, {}, nullptr);
-  ScoreTexts(store, units, "random_text", {{0, 3, 4, 5}, {0, 9}}, network_, {}, nullptr);
+  ScoreTexts(store, units, "random_text", {{0, 3, 4, 5}, {0, 9}},
+             model::TransformerNeurons(network_), {}, nullptr);
   for (const UnitId unit : units) {
     const store::Graph graph = *store.GetGraph(unit);
     int64_t firing = 0;

@@ -114,19 +114,21 @@ void ScoreHeldOut(store::RunStore& store, std::span<const UnitId> units,
   progress.Finish();
 }
 
-std::vector<at::Tensor> LayerActivations(const model::Transformer& model, int layer,
+std::vector<at::Tensor> LayerActivations(const model::TokenUnits& model_units, int layer,
                                          const std::vector<std::vector<TokenId>>& sequences) {
   const c10::InferenceMode guard;
   std::vector<at::Tensor> out(sequences.size());
-  const model::HookPoint hook = model::ActivationHook(layer, model.config());
+  const model::HookPoint hook = model_units.ReadHook(layer);
   constexpr size_t kRows = 32;
   for (size_t begin = 0; begin < sequences.size(); begin += kRows) {
     const size_t end = std::min(sequences.size(), begin + kRows);
     const std::vector<std::span<const TokenId>> rows(
         sequences.begin() + static_cast<int64_t>(begin),
         sequences.begin() + static_cast<int64_t>(end));
-    const at::Tensor ids = model::PadRight(rows, model.weights().token_embedding.device());
-    const at::Tensor values = model.Read({.ids = ids}, hook).to(at::kCPU, at::kFloat);
+    const at::Tensor ids = model::PadRight(rows, model_units.device());
+    const at::Tensor values =
+        model_units.Activations(layer, model_units.network().Read({.ids = ids}, hook))
+            .to(at::kCPU, at::kFloat);
     for (size_t i = begin; i < end; ++i) {
       out[i] = values[static_cast<int64_t>(i - begin)]
                    .narrow(0, 0, static_cast<int64_t>(sequences[i].size()))
@@ -137,14 +139,15 @@ std::vector<at::Tensor> LayerActivations(const model::Transformer& model, int la
 }
 
 void ScoreTexts(store::RunStore& store, std::span<const UnitId> units, const std::string& set,
-                const std::vector<std::vector<TokenId>>& sequences, const model::Transformer& model,
-                const ScoreContext& context, const base::Progress::Reporter& report) {
+                const std::vector<std::vector<TokenId>>& sequences,
+                const model::TokenUnits& model_units, const ScoreContext& context,
+                const base::Progress::Reporter& report) {
   base::Progress progress("score " + set, "neurons", static_cast<int64_t>(units.size()), report);
   std::map<int, std::vector<UnitId>> by_layer;
   for (const UnitId unit : units) by_layer[unit.layer].push_back(unit);
   for (const auto& [layer, layer_units] : by_layer) {
     const std::vector<at::Tensor> activations =
-        LayerActivations(model, layer, sequences);  // [tokens, d_mlp] each
+        LayerActivations(model_units, layer, sequences);  // [tokens, units] each
     store.Transaction([&, &layer_units = layer_units] {
       for (const UnitId unit : layer_units) {
         const auto graph = store.GetGraph(unit);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/progress.h"
-#include "model/transformer.h"
+#include "model/inspectable_model.h"
 #include "neurons/graph_options.h"
 #include "neurons/token_classes.h"
 #include "store/run_store.h"
@@ -31,11 +31,12 @@ void ScoreHeldOut(store::RunStore& store, std::span<const UnitId> units,
 // Texts that have nothing to do with how examples were chosen. `set` names them in the store. Runs
 // the model.
 void ScoreTexts(store::RunStore& store, std::span<const UnitId> units, const std::string& set,
-                const std::vector<std::vector<TokenId>>& sequences, const model::Transformer& model,
-                const ScoreContext& context, const base::Progress::Reporter& report);
+                const std::vector<std::vector<TokenId>>& sequences,
+                const model::TokenUnits& model_units, const ScoreContext& context,
+                const base::Progress::Reporter& report);
 
-// A layer's activations on the sequences: one [tokens, d_mlp] tensor each, float32 on the CPU.
-std::vector<at::Tensor> LayerActivations(const model::Transformer& model, int layer,
+// A layer's activations on the sequences: one [tokens, units] tensor each, float32 on the CPU.
+std::vector<at::Tensor> LayerActivations(const model::TokenUnits& model_units, int layer,
                                          const std::vector<std::vector<TokenId>>& sequences);
 
 }  // namespace assay::neurons
