@@ -1,0 +1,146 @@
+#include "training/sae_trainer.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "model/model_testing.h"
+
+namespace assay::training {
+namespace {
+
+using model::ErrorOf;
+using model::LargestDifference;
+using model::TemporaryFolder;
+
+// Sparse sums of `atoms` fixed directions: what an SAE should find.
+at::Tensor SparseData(int64_t n, int64_t d, int64_t atoms, uint64_t seed) {
+  at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  const at::Tensor directions = at::randn({atoms, d}, generator);
+  const at::Tensor chosen = (at::rand({n, atoms}, generator) < 3.0 / static_cast<double>(atoms));
+  const at::Tensor sizes = at::rand({n, atoms}, generator) + 0.5;
+  return at::mm(chosen.to(at::kFloat) * sizes, directions) + 0.3;
+}
+
+class SaeTrainerTest : public testing::TestWithParam<std::string> {};
+
+// Central differences, in the parameters of a few coordinates.
+TEST_P(SaeTrainerTest, GradientsAreThoseOfTheLoss) {
+  SaeTrainOptions options{.kind = GetParam(),
+                          .features = 12,
+                          .l1 = 0.3,
+                          .k = 3,
+                          .embedding_weight = 5,
+                          .batch = 32,
+                          .steps = 100};
+  SaeTrainer trainer(SparseData(200, 6, 10, 1), options);
+  for (int i = 0; i < 5; ++i) trainer.Step();  // running means exist
+  for (auto& [name, tensor] : trainer.parameters()) tensor = tensor.clone();
+  const at::Tensor batch = SparseData(32, 6, 10, 2);
+  std::map<std::string, at::Tensor> gradients;
+  trainer.Loss(batch, &gradients);
+  int checked = 0;
+  for (auto& [name, tensor] : trainer.parameters()) {
+    for (const int64_t at : {0, 3, 5}) {
+      float* value = tensor.contiguous().data_ptr<float>() + at;
+      const float before = *value, step = 2e-3F;
+      *value = before + step;
+      const double above = trainer.Loss(batch, nullptr);
+      *value = before - step;
+      const double below = trainer.Loss(batch, nullptr);
+      *value = before;
+      const double expected = (above - below) / (2 * step);
+      const double found = gradients.at(name).flatten()[at].item<double>();
+      // A kink of ReLU or of the k-th place may lie within the step.
+      if (std::abs(found - expected) < 0.02 * std::max(1.0, std::abs(expected))) ++checked;
+    }
+  }
+  EXPECT_GE(checked, 10) << "of 12";
+}
+
+TEST_P(SaeTrainerTest, LearnsSparseStructure) {
+  SaeTrainOptions options{.kind = GetParam(),
+                          .features = 32,
+                          .l1 = 0.2,
+                          .k = 4,
+                          .rate = 5e-3,
+                          .batch = 128,
+                          .steps = 400,
+                          .dead_steps = 100};
+  SaeTrainer trainer(SparseData(4000, 8, 16, 1), options);
+  const double before = trainer.Step().unexplained;
+  SaeTrainPoint last;
+  while (!trainer.Done()) last = trainer.Step();
+  EXPECT_LT(last.unexplained, 0.3) << "from " << before;
+  EXPECT_LT(last.l0, 16);
+}
+
+TEST_P(SaeTrainerTest, AContinuedTrainingEqualsAnUninterruptedOne) {
+  SaeTrainOptions options{
+      .kind = GetParam(), .features = 24, .batch = 64, .steps = 40, .dead_steps = 10};
+  const at::Tensor data = SparseData(300, 6, 10, 1);
+  TemporaryFolder folder;
+  SaeTrainer whole(data, options), first(data, options);
+  while (!whole.Done()) whole.Step();
+  for (int i = 0; i < 17; ++i) first.Step();
+  first.Save(folder.path() / "checkpoint.safetensors");
+  SaeTrainer second(data, options);
+  second.Restore(folder.path() / "checkpoint.safetensors");
+  EXPECT_EQ(second.steps_done(), 17);
+  while (!second.Done()) second.Step();
+  const auto a = whole.Result("blocks.0.hook_resid_pre", "m"),
+             b = second.Result("blocks.0.hook_resid_pre", "m");
+  EXPECT_TRUE(at::equal(a.weights().w_enc, b.weights().w_enc));
+  EXPECT_TRUE(at::equal(a.weights().b_dec, b.weights().b_dec));
+  SaeTrainer other(data, {.kind = GetParam(), .features = 24, .steps = 41});
+  EXPECT_EQ(ErrorOf([&] { other.Restore(folder.path() / "checkpoint.safetensors"); }).kind(),
+            base::ErrorKind::kBadInput);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, SaeTrainerTest, testing::Values("standard", "topk", "embedding"),
+                         [](const auto& kind) { return kind.param; });
+
+TEST(SaeTrainingTest, TheScaleIsFoldedIntoTheResult) {
+  const at::Tensor data = SparseData(500, 6, 10, 1);
+  SaeTrainOptions options{.features = 24, .l1 = 0.1, .rate = 5e-3, .batch = 64, .steps = 200};
+  SaeTrainer small(data, options), large(data * 100, options);
+  while (!small.Done()) small.Step();
+  while (!large.Done()) large.Step();
+  const auto of_small = small.Result("h", "m").Apply(data),
+             of_large = large.Result("h", "m").Apply(data * 100);
+  const double variance = (data - data.mean(0)).square().sum().item<double>();
+  EXPECT_LT((of_small.reconstruction - data).square().sum().item<double>() / variance, 0.5);
+  EXPECT_LT(LargestDifference(of_small.reconstruction, of_large.reconstruction / 100), 0.1);
+}
+
+TEST(SaeTrainingTest, SilentFeaturesStartAgain) {
+  // Far more features than the data can use.
+  SaeTrainOptions options{
+      .features = 200, .l1 = 3, .rate = 1e-2, .batch = 64, .steps = 400, .dead_steps = 20};
+  SaeTrainer trainer(SparseData(500, 6, 4, 1), options);
+  while (!trainer.Done()) trainer.Step();
+  EXPECT_GT(trainer.restarted(), 0);
+}
+
+TEST(CollectHookTest, GivesEveryCountedTokenOnce) {
+  const model::Transformer network = model::TinyTransformer("gpt2");
+  std::vector<std::vector<int32_t>> texts = {{1, 2, 3, 4}, {5, 6}, {7}, {8, 9, 10}};
+  size_t next = 0;
+  const auto stream = [&]() -> std::optional<std::vector<int32_t>> {
+    if (next == texts.size()) return std::nullopt;
+    return texts[next++];
+  };
+  const model::HookPoint hook = model::ParseHook("blocks.1.hook_resid_pre", network.config());
+  const at::Tensor all = CollectHook(network, hook, stream, 1, 100);
+  EXPECT_EQ(all.size(0), 3 + 1 + 0 + 2);
+  const at::Tensor ids = at::tensor({8, 9, 10}, at::kLong).unsqueeze(0);
+  EXPECT_LT(
+      LargestDifference(network.Read({.ids = ids}, hook)[0].narrow(0, 1, 2), all.narrow(0, 4, 2)),
+      1e-5);
+  next = 0;
+  EXPECT_EQ(CollectHook(network, hook, stream, 1, 4).size(0), 4);
+}
+
+}  // namespace
+}  // namespace assay::training
