@@ -20,3 +20,10 @@ add_library(assay_torch INTERFACE)
 add_library(assay::torch ALIAS assay_torch)
 target_link_libraries(assay_torch INTERFACE ${TORCH_LIBRARIES})
 target_include_directories(assay_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+
+# FAISS is a static library. What it needs is named here: its own CMake files ask for OpenMP of the compiler in use, and it
+# was built with GCC's.
+find_library(FAISS_LIBRARY faiss REQUIRED)
+add_library(assay_faiss INTERFACE)
+add_library(assay::faiss ALIAS assay_faiss)
+target_link_libraries(assay_faiss INTERFACE ${FAISS_LIBRARY} lapack blas gomp)

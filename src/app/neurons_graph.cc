@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "app/cluster_graph_report.h"
 #include "app/commands.h"
 #include "app/given_examples.h"
 #include "app/loaded_units.h"
@@ -25,12 +26,13 @@ using base::ErrorKind;
 using base::Fail;
 
 struct GraphArguments {
-  std::string model, run, examples, preset = "paper", substitutes = "default", device = "cpu",
-                                    dtype = "float32";
+  std::string model, run, examples, by = "neuron", preset = "paper", substitutes = "default",
+                                    device = "cpu", dtype = "float32";
   bool restart = false;
   neurons::UnitSelection selection;
   neurons::GraphOptions options;
   neurons::GraphRunOptions graph_run;
+  neurons::ClusterGraphOptions clusters;
 };
 
 // The masked language model that proposes words, with what it borrows. Stays where it is made.
@@ -100,6 +102,11 @@ void RunGraph(const GraphArguments& arguments) {
   context.bos_tokens = RunBosTokens(store);
   context.substitutes = substitutes ? &substitutes->source : nullptr;
 
+  if (arguments.by == "cluster") {
+    BuildAndReportClusterGraphs(store, units, arguments.options, arguments.clusters, context,
+                                prober);
+    return;
+  }
   nlohmann::json manifest = {
       {"options", base::FieldsToJson(arguments.options)},
       {"preset", arguments.preset},
@@ -147,6 +154,12 @@ void AddNeuronsGraph(CLI::App& neurons) {
                       "model folder; absent: the one the run was collected with");
   command->add_option("--examples", arguments->examples,
                       "take examples and their halves from this JSON file instead of a collection");
+  command
+      ->add_option("--by", arguments->by,
+                   "neuron: a graph each; cluster: a graph for each cluster of `assay neurons "
+                   "embed`, and whether that predicts better")
+      ->check(CLI::IsMember({"neuron", "cluster"}))
+      ->capture_default_str();
   command->add_option("--layers", arguments->selection.layers, "layers, for example 0,2-3");
   command->add_option("--units", arguments->selection.units, "neurons, for example 2:15,3:0-99");
   command
@@ -168,6 +181,7 @@ void AddNeuronsGraph(CLI::App& neurons) {
       ->capture_default_str();
   BindOptions(*command, arguments->options, "Method (defaults: --preset paper)");
   BindOptions(*command, arguments->graph_run, "Run");
+  BindOptions(*command, arguments->clusters, "With --by cluster");
   command->callback([arguments, command] {
     neurons::GraphOptions options = neurons::GraphPreset(arguments->preset);
     nlohmann::json given = nlohmann::json::object();

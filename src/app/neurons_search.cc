@@ -5,7 +5,9 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/embedding_similarity.h"
 #include "app/neurons_run.h"
+#include "app/option_binding.h"
 #include "app/terminal.h"
 #include "neurons/graph_run.h"
 #include "store/graph_index.h"
@@ -46,12 +48,21 @@ void RunSearch(const SearchArguments& arguments) {
 }
 
 struct SimilarArguments {
-  std::string run, unit, measure = "overlap";
+  std::string run, unit, measure = "overlap", by = "graph";
   double threshold = 0.9;
   int limit = 50;
+  EmbeddingSimilarArguments embedding;
 };
 
 void RunSimilar(const SimilarArguments& arguments) {
+  if (arguments.by == "embedding") {
+    EmbeddingSimilarArguments embedding = arguments.embedding;
+    embedding.run = arguments.run;
+    embedding.limit = arguments.limit;
+    if (!arguments.unit.empty()) embedding.unit = neurons::ParseUnit(arguments.unit);
+    PrintSimilarClusters(embedding);
+    return;
+  }
   const store::RunStore store = store::RunStore::Open(arguments.run, store::RunStore::Mode::kRead);
   std::optional<base::UnitId> unit;
   if (!arguments.unit.empty()) unit = neurons::ParseUnit(arguments.unit);
@@ -97,9 +108,15 @@ void AddNeuronsSearch(CLI::App& neurons) {
   });
 
   auto similar = std::make_shared<SimilarArguments>();
-  command = neurons.add_subcommand("similar", "Pairs of neurons whose graphs have the same tokens");
+  command = neurons.add_subcommand(
+      "similar", "Pairs of neurons whose graphs have the same tokens, or clusters that fire alike");
   command->add_option("UNIT", similar->unit, "LAYER:NEURON; absent: all pairs of the run");
   command->add_option("--run", similar->run, "run folder")->required();
+  command
+      ->add_option("--by", similar->by,
+                   "graph: tokens of graphs; embedding: clusters of `assay neurons embed`")
+      ->check(CLI::IsMember({"graph", "embedding"}))
+      ->capture_default_str();
   command
       ->add_option("--measure", similar->measure,
                    "overlap: shared over the larger set; subset: over the smaller")
@@ -111,6 +128,8 @@ void AddNeuronsSearch(CLI::App& neurons) {
   command->add_option("--limit", similar->limit, "pairs shown")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  BindOptions(*command, similar->embedding.similarity, "With --by embedding");
+  BindOptions(*command, similar->embedding.index, "With --by embedding");
   command->callback([similar] { RunSimilar(*similar); });
 }
 

@@ -7,6 +7,7 @@
 
 #include "app/commands.h"
 #include "app/machine.h"
+#include "base/error.h"
 #include "model/safetensors.h"
 #include "model/sparse_autoencoder.h"
 
@@ -56,6 +57,8 @@ void AddSae(CLI::App& app) {
                    "safetensors file to write: `feature_acts`, `reconstruction`")
       ->required();
   apply->callback([arguments] { RunApply(*arguments); });
+  AddSaeTrain(*sae);
+  AddSaeEvaluate(*sae);
 }
 
 }  // namespace assay::app
