@@ -10,6 +10,7 @@ void AddDoctor(CLI::App& app);
 void AddModel(CLI::App& app);
 void AddNeurons(CLI::App& app);
 void AddSae(CLI::App& app);
+void AddServe(CLI::App& app);
 
 // Below `assay neurons`.
 void AddNeuronsCollect(CLI::App& neurons);
@@ -20,6 +21,7 @@ void AddNeuronsShow(CLI::App& neurons);    // show, predict, export
 void AddNeuronsReport(CLI::App& neurons);
 void AddNeuronsCluster(CLI::App& neurons);
 void AddNeuronsEmbed(CLI::App& neurons);
+void AddNeuronsOverview(CLI::App& neurons);
 
 // Below `assay sae`.
 void AddSaeTrain(CLI::App& sae);

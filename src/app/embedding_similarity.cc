@@ -80,7 +80,8 @@ void PrintSimilarClusters(const EmbeddingSimilarArguments& arguments) {
                                                  : BestPairs(store, arguments.limit);
   pairs.resize(std::min(pairs.size(), static_cast<size_t>(arguments.limit)));
   Labels labels(store);
-  std::vector<std::vector<std::string>> rows = {{"cluster", "similar to", "cosine", "", ""}};
+  std::vector<std::vector<std::string>> rows = {
+      {"cluster", "similar to", "cosine", "fires on", "similar fires on"}};
   for (const store::SimilarCluster& pair : pairs) {
     rows.push_back({Name(pair.unit, pair.cluster), Name(pair.other, pair.other_cluster),
                     fmt::format("{:.3f}", pair.similarity), labels.Of(pair.unit, pair.cluster),

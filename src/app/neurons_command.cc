@@ -16,6 +16,7 @@ void AddNeurons(CLI::App& app) {
   AddNeuronsReport(*neurons);
   AddNeuronsCluster(*neurons);
   AddNeuronsEmbed(*neurons);
+  AddNeuronsOverview(*neurons);
 }
 
 }  // namespace assay::app

@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 
+#include "app/cluster_records.h"
 #include "app/commands.h"
 #include "app/neurons_run.h"
 #include "app/terminal.h"
@@ -84,13 +85,18 @@ void WritePages(const store::RunStore& store, const std::vector<base::UnitId>& u
   const auto href = [](base::UnitId unit) {
     return fmt::format("{}_{}.html", unit.layer, unit.index);
   };
+  const std::set<base::UnitId> has_page(units.begin(), units.end());
+  const auto cluster_href = [&](base::UnitId unit) {
+    return has_page.contains(unit) ? href(unit) + "#clusters" : std::string();
+  };
   for (size_t i = 0; i < units.size(); ++i) {
     const view::NeuronRecords records = ReadNeuron(store, units[i]);
     view::NeuronPage page{.records = records,
                           .token_texts = texts,
                           .model = name,
                           .hook = HookOf(model, units[i]),
-                          .index_href = "../index.html"};
+                          .index_href = "../index.html",
+                          .clusters_html = ClusterTabsHtml(store, records, texts, cluster_href)};
     if (i > 0) page.previous_href = href(units[i - 1]);
     if (i + 1 < units.size()) page.next_href = href(units[i + 1]);
     base::WriteFile(out / PageName(units[i]), view::WriteNeuronPage(page));

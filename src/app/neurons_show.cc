@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "app/cluster_records.h"
 #include "app/commands.h"
 #include "app/loaded_units.h"
 #include "app/neurons_run.h"
@@ -38,7 +39,9 @@ void RunShow(const ShowArguments& arguments) {
   const std::string name =
       std::filesystem::path(model.at("folder").get<std::string>()).filename().string();
   const bool pictures = !arguments.svg.empty() || !arguments.dot.empty() || !arguments.html.empty();
-  if (pictures && !records.graph)
+  const bool clusters_only =  // a page can do without the graph
+      arguments.svg.empty() && arguments.dot.empty() && store.GetMeasures(records.unit).has_value();
+  if (pictures && !records.graph && !clusters_only)
     Fail(ErrorKind::kNotFound,
          "neuron {} has no graph yet; make it with `assay neurons graph --units {}`",
          arguments.unit, arguments.unit);
@@ -56,10 +59,19 @@ void RunShow(const ShowArguments& arguments) {
   if (!arguments.dot.empty())
     base::WriteFile(arguments.dot, view::WriteDot(view::DrawGraph(*records.graph, texts), title));
   if (!arguments.html.empty()) {
-    base::WriteFile(arguments.html, view::WriteNeuronPage({.records = records,
-                                                           .token_texts = texts,
-                                                           .model = name,
-                                                           .hook = HookOf(model, records.unit)}));
+    // Other neurons are linked where their pages lie in the same folder.
+    const auto href = [&](base::UnitId other) {
+      const std::string file = fmt::format("{}_{}.html", other.layer, other.index);
+      const auto folder = std::filesystem::path(arguments.html).parent_path();
+      return std::filesystem::exists(folder / file) ? file + "#clusters" : std::string();
+    };
+    base::WriteFile(
+        arguments.html,
+        view::WriteNeuronPage({.records = records,
+                               .token_texts = texts,
+                               .model = name,
+                               .hook = HookOf(model, records.unit),
+                               .clusters_html = ClusterTabsHtml(store, records, texts, href)}));
   }
   for (const std::string& path : {arguments.svg, arguments.dot, arguments.html}) {
     if (!path.empty()) fmt::print("wrote {}\n", path);

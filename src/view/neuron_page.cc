@@ -171,7 +171,7 @@ std::string WriteNeuronPage(const NeuronPage& page) {
           ScoreTablesHtml(records.scores) + "</div>\n";
   body += "<div class=\"columns\">" + Trajectories(page) + "<div style=\"flex:1 1 300px\">" +
           Statistics(records) + "</div></div>\n";
-  body += ExampleSections(page) + "</main>\n";
+  body += page.clusters_html + ExampleSections(page) + "</main>\n";
   return WrapPage(fmt::format("{} · {}{}", base::ToString(records.unit),
                               page.model.empty() ? "" : page.model + " · ", "Assay"),
                   body);

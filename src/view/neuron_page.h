@@ -19,6 +19,7 @@ struct NeuronPage {
   std::string hook;                          // where activations are read, may be empty
   // Relative links; none is shown where empty.
   std::string index_href, previous_href, next_href;
+  std::string clusters_html;  // from WriteClusterTabs, may be empty
   DrawOptions draw;
   ExampleSettings examples;
 };
