@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   assay::app::AddDoctor(app);
   assay::app::AddModel(app);
   assay::app::AddNeurons(app);
+  assay::app::AddSae(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
