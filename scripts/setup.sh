@@ -10,7 +10,7 @@ build=(
   make cmake ninja-build g++ ccache pkg-config
   libtorch-dev libopenblas0-pthread  # with Debian's reference BLAS a matrix product takes 35 times as long
   nlohmann-json3-dev libcli11-dev libfmt-dev libspdlog-dev
-  libsqlite3-dev libxxhash-dev
+  libsqlite3-dev libxxhash-dev libcpp-httplib-dev
   libfaiss-dev
   libpcre2-dev libicu-dev libsentencepiece-dev
   libgraphviz-dev fonts-dejavu-core  # graph layout measures labels with a real font

@@ -10,6 +10,7 @@ void AddDoctor(CLI::App& app);
 void AddModel(CLI::App& app);
 void AddNeurons(CLI::App& app);
 void AddSae(CLI::App& app);
+void AddRobust(CLI::App& app);
 void AddServe(CLI::App& app);
 
 // Below `assay neurons`.

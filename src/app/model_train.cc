@@ -1,7 +1,6 @@
 #include "app/model_train.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <fmt/core.h>
 
 #include <cmath>
@@ -14,6 +13,7 @@
 #include "base/file.h"
 #include "data/text_corpus.h"
 #include "data/token_sequences.h"
+#include "model/process_setup.h"
 #include "model/safetensors.h"
 #include "tokenizer/bpe_trainer.h"
 #include "training/lm_trainer.h"
@@ -107,7 +107,7 @@ void PrintCurve(const std::vector<training::LossPoint>& curve) {
 }
 
 void RunTrain(const TrainArguments& arguments) {
-  if (arguments.threads > 0) at::set_num_threads(arguments.threads);
+  if (arguments.threads > 0) model::SetThreads(arguments.threads);
   WarnAboutBlas();
   const fs::path out(arguments.out);
   const std::vector<std::string> documents = ReadDocuments(arguments.text, arguments.every);
@@ -236,7 +236,7 @@ void AddModelTraining(CLI::App& model) {
   command->add_option("--d-model", train->d_model, "width, a multiple of 48")
       ->check(CLI::Range(48, 4800))
       ->capture_default_str();
-  command->add_option("--threads", train->threads, "0: all")->capture_default_str();
+  command->add_option("--threads", train->threads, "0: one a core")->capture_default_str();
   BindOptions(*command, train->options, "Training");
   command->callback([train] { RunTrain(*train); });
 

@@ -17,6 +17,7 @@ constexpr const char* kCss =
     ".tabs>label{order:1;border:1px solid var(--line);border-radius:8px;padding:4px 11px;"
     "cursor:pointer;max-width:30ch;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}"
     ".tabs>input:checked+label{background:var(--ink);color:var(--ground)}"
+    ".tabs>input:checked+label .quiet{color:inherit}"
     ".tabs>input:focus-visible+label{outline:2px solid var(--link)}"
     ".tabs>section{order:2;display:none;width:100%}"
     ".tabs>input:checked+label+section{display:block}</style>\n";

@@ -1,0 +1,20 @@
+// What a program that runs models sets once, for the whole process, before the first forward.
+#pragma once
+
+namespace assay::model {
+
+// Threads of libtorch and of its BLAS together: they keep separate counts, and a libtorch on one
+// thread over OpenBLAS on two is slower than either alone. Default: libtorch's, one a physical
+// core.
+void SetThreads(int threads);
+int Threads();
+
+// Activations are large and short-lived. By default glibc gives each back to the kernel and takes
+// fresh pages for the next, which doubles the time of a forward; this keeps the memory for reuse.
+void KeepLargeBlocks();
+
+// KeepLargeBlocks, and the same number of threads for both libraries. OPENBLAS_NUM_THREADS and
+// OMP_NUM_THREADS, where set, stay in force for their own library.
+void PrepareProcess();
+
+}  // namespace assay::model
