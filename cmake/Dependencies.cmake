@@ -28,3 +28,13 @@ find_library(FAISS_LIBRARY faiss REQUIRED)
 add_library(assay_faiss INTERFACE)
 add_library(assay::faiss ALIAS assay_faiss)
 target_link_libraries(assay_faiss INTERFACE ${FAISS_LIBRARY} lapack blas gomp)
+
+# OpenCV's parts are linked by name: its CMake files come with a package that needs all of them.
+find_path(OPENCV_INCLUDE_DIR opencv2/imgcodecs.hpp PATH_SUFFIXES opencv4 REQUIRED)
+add_library(assay_opencv INTERFACE)
+add_library(assay::opencv ALIAS assay_opencv)
+target_include_directories(assay_opencv SYSTEM INTERFACE ${OPENCV_INCLUDE_DIR})
+foreach(part imgcodecs imgproc core)
+  find_library(OPENCV_${part}_LIBRARY opencv_${part} REQUIRED)
+  target_link_libraries(assay_opencv INTERFACE ${OPENCV_${part}_LIBRARY})
+endforeach()

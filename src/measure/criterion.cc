@@ -13,11 +13,12 @@ namespace {
 using base::ErrorKind;
 using base::Fail;
 
-constexpr std::array<std::pair<std::string_view, Objective>, 6> kObjectives = {
+constexpr std::array<std::pair<std::string_view, Objective>, 7> kObjectives = {
     {{"cross-entropy", Objective::kCrossEntropy},
      {"true-log-probability", Objective::kTrueLogProbability},
      {"margin", Objective::kMargin},
      {"dlr", Objective::kDlr},
+     {"wrong-log-probability", Objective::kWrongLogProbability},
      {"targeted", Objective::kTargeted},
      {"targeted-margin", Objective::kTargetedMargin}}};
 
@@ -60,6 +61,18 @@ ObjectiveValue LogProbability(const at::Tensor& wide, const at::Tensor& at, doub
       const at::Tensor p = log_p.exp().scatter(1, at, 0);
       return sign * p.neg().scatter(1, at, p.sum(1, true));
     }();
+  return out;
+}
+
+// log(1 - p(label)): log-sum-exp of the others minus that of all.
+ObjectiveValue WrongLogProbability(const at::Tensor& wide, const at::Tensor& label,
+                                   bool with_gradient) {
+  const at::Tensor others = wide.scatter(1, label, -INFINITY);
+  ObjectiveValue out{.loss = at::logsumexp(others, 1) - at::logsumexp(wide, 1)};
+  if (with_gradient) {  // q p(label) for the others, q their share among themselves
+    const at::Tensor p = at::softmax(wide, 1).gather(1, label);
+    out.gradient = (at::softmax(others, 1) * p).scatter(1, label, -p);
+  }
   return out;
 }
 
@@ -113,6 +126,8 @@ ObjectiveValue EvaluateObjective(Objective objective, const at::Tensor& logits,
   if (!IsTargeted(objective)) {
     if (objective == Objective::kMargin)
       return Difference(wide, Rival(wide, label), label, with_gradient);
+    if (objective == Objective::kWrongLogProbability)
+      return WrongLogProbability(wide, label, with_gradient);
     if (objective == Objective::kDlr) return Dlr(wide, label, with_gradient);
     return LogProbability(wide, label, -1, with_gradient);
   }

@@ -1,6 +1,6 @@
 // The least change that fools: DDN and DeepFool on pixels, and a bisection over the budget of any
-// attack on any space. Images that are never fooled within the largest budget come back unchanged
-// with fooled false. Images that are wrong from the start have distance 0.
+// attack on any space. Images that are never fooled within the largest budget come back at the
+// largest loss met, with fooled false. Images that are wrong from the start have distance 0.
 #pragma once
 
 #include "robustness/attack.h"
