@@ -1,14 +1,23 @@
-// What `assay robust` attacks: a classifier and labelled images.
+// The labelled images that `assay robust` works on: a safetensors file, or tiles.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include <memory>
+#include <CLI/CLI.hpp>
 #include <string>
 
 #include "model/image_classifier.h"
 
 namespace assay::app {
+
+struct ImageArguments {
+  std::string input, tiles, split;
+  int64_t limit = 0;
+  std::string prefix;  // of the options, for messages
+};
+
+// --PREFIXinput, --PREFIXtiles, --PREFIXsplit, --PREFIXlimit. `arguments` must outlive the parse.
+void AddImageOptions(CLI::App& command, ImageArguments& arguments, const std::string& prefix = "");
 
 struct LabelledImages {
   at::Tensor images;  // [B, C, H, W] float32 in [0, 1]
@@ -16,11 +25,9 @@ struct LabelledImages {
   int64_t size() const { return labels.size(0); }
 };
 
-// `input` and `labels` of a safetensors file, at most `limit` images, evenly spread (0: all).
-// Throws kBadInput naming the file and what is wrong with it.
-LabelledImages ReadImages(const std::string& path, int64_t limit);
-
-// `images` at these places, on the device of the model.
-LabelledImages Slice(const LabelledImages& images, int64_t from, int64_t count);
+// At most `limit` images, evenly spread over the set (0: all). Throws kUsage unless exactly one of
+// input and tiles is given, kBadInput naming the file and what is wrong with it.
+LabelledImages ReadImages(const ImageArguments& arguments, const model::ImageSpec& spec,
+                          const std::string& device);
 
 }  // namespace assay::app
