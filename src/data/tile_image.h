@@ -27,6 +27,7 @@ class TileError : public std::runtime_error {
 // 16-bit samples span 0..65535.
 struct RawTile {
   int height = 0, width = 0, channels = 0, bits = 8;
+  bool rounded = false;           // the stored values were no whole numbers of 8 bit
   std::vector<uint16_t> samples;  // [height, width, channels]
 };
 

@@ -14,8 +14,9 @@
 namespace assay::data {
 
 struct SourceEntry {
-  TileInfo info;                     // label -1 as long as it is only known by name
-  std::optional<std::string> label;  // as written: a number or a class name
+  TileInfo info;                        // label -1 as long as it is only known by name
+  std::optional<std::string> label;     // as written: a number or a class name
+  std::optional<std::string> unusable;  // why it has no label, where that is on purpose
 };
 
 class TileSource {
