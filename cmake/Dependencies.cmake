@@ -29,7 +29,10 @@ add_library(assay_faiss INTERFACE)
 add_library(assay::faiss ALIAS assay_faiss)
 target_link_libraries(assay_faiss INTERFACE ${FAISS_LIBRARY} lapack blas gomp)
 
-# OpenCV's parts are linked by name: its CMake files come with a package that needs all of them.
+# Images, slides and arrays. OpenCV's parts are linked by name: its CMake files come with a package that needs all of them.
+pkg_check_modules(OPENSLIDE REQUIRED IMPORTED_TARGET openslide)
+pkg_check_modules(ZIP REQUIRED IMPORTED_TARGET libzip)
+pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5)
 find_path(OPENCV_INCLUDE_DIR opencv2/imgcodecs.hpp PATH_SUFFIXES opencv4 REQUIRED)
 add_library(assay_opencv INTERFACE)
 add_library(assay::opencv ALIAS assay_opencv)

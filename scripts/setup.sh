@@ -13,6 +13,7 @@ build=(
   libsqlite3-dev libxxhash-dev libcpp-httplib-dev
   libfaiss-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev  # tiles
+  libopenslide-dev libhdf5-dev libzip-dev
   libpcre2-dev libicu-dev libsentencepiece-dev
   libgraphviz-dev fonts-dejavu-core  # graph layout measures labels with a real font
 )

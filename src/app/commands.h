@@ -29,6 +29,7 @@ void AddSaeTrain(CLI::App& sae);
 void AddSaeEvaluate(CLI::App& sae);
 
 // Below `assay robust`.
+void AddRobustCheck(CLI::App& robust);
 void AddRobustAttack(CLI::App& robust);
 void AddRobustUniversal(CLI::App& robust);
 
