@@ -10,6 +10,7 @@
 #include "app/option_binding.h"
 #include "app/robust_images.h"
 #include "app/terminal.h"
+#include "app/tile_input.h"
 #include "base/file.h"
 #include "model/safetensors.h"
 #include "robustness/attack_run.h"
@@ -23,9 +24,11 @@ using base::Fail;
 using robustness::AttackRunResult;
 
 struct AttackArguments {
-  std::string model, input, out, json, transform, device = "cpu";
+  TileArguments model;
+  ImageArguments images;
+  std::string out, json, transform;
   bool bounded = true, relative = true, reet = false;
-  int64_t batch = 64, limit = 0, target = 0;
+  int64_t batch = 64, target = 0;
   robustness::AttackOptions options;
 };
 
@@ -49,7 +52,7 @@ nlohmann::json Summary(const AttackArguments& arguments, const AttackRunResult& 
   const auto right = [](const at::Tensor& fooled) {
     return fooled.logical_not().sum().item<int64_t>();
   };
-  nlohmann::json json = {{"model", arguments.model},
+  nlohmann::json json = {{"model", arguments.model.model},
                          {"options", base::FieldsToJson(arguments.options)},
                          {"transform", arguments.transform},
                          {"images", run.size()},
@@ -99,10 +102,8 @@ void Print(const AttackArguments& arguments, const AttackRunResult& run,
 }
 
 void RunAttack(const AttackArguments& arguments) {
-  const auto model = model::LoadImageClassifier(arguments.model, arguments.device);
-  LabelledImages images = ReadImages(arguments.input, arguments.limit);
-  images.images = images.images.to(at::Device(arguments.device));
-  images.labels = images.labels.to(at::Device(arguments.device));
+  const auto model = OpenClassifier(arguments.model);
+  const LabelledImages images = ReadImages(arguments.images, model->spec());
   robustness::AttackInput input{.images = images.images, .labels = images.labels};
   if (measure::IsTargeted(measure::ParseObjective(arguments.options.objective)))
     input.targets = at::full_like(images.labels, arguments.target);
@@ -130,11 +131,8 @@ void AddRobustAttack(CLI::App& robust) {
   auto arguments = std::make_shared<AttackArguments>();
   CLI::App* command = robust.add_subcommand(
       "attack", "Attack labelled images; prints clean and robust accuracy, writes what was found");
-  command->add_option("--model", arguments->model, "TorchScript file")->required();
-  command
-      ->add_option("--input", arguments->input,
-                   "safetensors file with `input` [B, C, H, W] in [0, 1] and `labels` [B]")
-      ->required();
+  AddClassifierOptions(*command, arguments->model);
+  AddImageOptions(*command, arguments->images);
   command->add_option("--out", arguments->out,
                       "write the perturbed images to this safetensors file");
   command->add_option("--json", arguments->json, "write the figures to this file");
@@ -150,11 +148,6 @@ void AddRobustAttack(CLI::App& robust) {
   command->add_option("--batch", arguments->batch, "images at a time")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command
-      ->add_option("--limit", arguments->limit, "at most this many images, evenly spread; 0: all")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  command->add_option("--device", arguments->device, "cpu or cuda")->capture_default_str();
   BindOptions(*command, arguments->options, "Attack");
   AcceptFraction(*command, "--epsilon");
   AcceptFraction(*command, "--step");

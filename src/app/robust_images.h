@@ -20,14 +20,14 @@ struct ImageArguments {
 void AddImageOptions(CLI::App& command, ImageArguments& arguments, const std::string& prefix = "");
 
 struct LabelledImages {
-  at::Tensor images;  // [B, C, H, W] float32 in [0, 1]
+  at::Tensor images;  // [B, C, H, W] float32 in [0, 1], on the classifier's device
   at::Tensor labels;  // [B] int64
   int64_t size() const { return labels.size(0); }
 };
 
-// At most `limit` images, evenly spread over the set (0: all). Throws kUsage unless exactly one of
-// input and tiles is given, kBadInput naming the file and what is wrong with it.
-LabelledImages ReadImages(const ImageArguments& arguments, const model::ImageSpec& spec,
-                          const std::string& device);
+// At most `limit` images, evenly spread over the set (0: all); tiles without a label are left out.
+// Throws kUsage unless exactly one of input and tiles is given, kBadInput naming the file and what
+// is wrong with it.
+LabelledImages ReadImages(const ImageArguments& arguments, const model::ImageSpec& spec);
 
 }  // namespace assay::app

@@ -10,6 +10,7 @@
 #include "app/option_binding.h"
 #include "app/robust_images.h"
 #include "app/terminal.h"
+#include "app/tile_input.h"
 #include "base/file.h"
 #include "model/safetensors.h"
 #include "robustness/attack_region.h"
@@ -25,7 +26,8 @@ using robustness::UniversalScore;
 
 struct UniversalArguments {
   ImageArguments train, test;
-  std::string model, out, json, svg, budgets = "2/255,4/255,8/255,16/255", device = "cpu";
+  TileArguments model;
+  std::string out, json, svg, budgets = "2/255,4/255,8/255,16/255";
   std::vector<std::string> transfer;
   int controls = 5;
   double goal = 0.84;
@@ -81,8 +83,7 @@ BudgetResult Measure(const UniversalArguments& arguments, const model::ImageClas
   for (int number = 0; number < arguments.controls; ++number) {
     const auto stream = static_cast<uint64_t>(number);
     const uint64_t seed = arguments.options.seed;
-    out.random +=
-        score(model, robustness::RandomLike(delta, norm, seed, stream)).FlipShare();
+    out.random += score(model, robustness::RandomLike(delta, norm, seed, stream)).FlipShare();
     out.shuffled += score(model, robustness::ShuffledPixels(delta, seed, stream)).FlipShare();
   }
   out.random /= arguments.controls;
@@ -118,13 +119,13 @@ nlohmann::json ToJson(const BudgetResult& result) {
 
 std::vector<std::string> TableRow(const UniversalArguments& arguments, const BudgetResult& result) {
   const bool linf = arguments.options.norm == "linf";
-  std::vector<std::string> row = {
-      linf ? fmt::format("{:.3g}/255", result.epsilon * 255) : fmt::format("{:.4g}", result.epsilon),
-      fmt::format("{:.3f} ({}/{})", result.score.FlipShare(), result.score.flipped,
-                  result.score.right)};
+  std::vector<std::string> row = {linf ? fmt::format("{:.3g}/255", result.epsilon * 255)
+                                       : fmt::format("{:.4g}", result.epsilon),
+                                  fmt::format("{:.3f} ({}/{})", result.score.FlipShare(),
+                                              result.score.flipped, result.score.right)};
   for (size_t c = 0; c < result.score.right_by_class.size() && c < 3; ++c)
-    row.push_back(fmt::format("{}/{}", result.score.flipped_by_class[c],
-                              result.score.right_by_class[c]));
+    row.push_back(
+        fmt::format("{}/{}", result.score.flipped_by_class[c], result.score.right_by_class[c]));
   row.push_back(fmt::format("{}", result.score.flipped_stored));
   row.push_back(fmt::format("{:.3f}", result.score.confidence));
   row.push_back(fmt::format("{:.3f}", result.shuffled));
@@ -157,7 +158,7 @@ void Print(const UniversalArguments& arguments, const std::vector<BudgetResult>&
 
 void Write(const UniversalArguments& arguments, const std::vector<BudgetResult>& results) {
   if (!arguments.json.empty()) {
-    nlohmann::json json = {{"model", arguments.model},
+    nlohmann::json json = {{"model", arguments.model.model},
                            {"options", base::FieldsToJson(arguments.options)},
                            {"goal", arguments.goal},
                            {"budgets", nlohmann::json::array()}};
@@ -165,7 +166,7 @@ void Write(const UniversalArguments& arguments, const std::vector<BudgetResult>&
     base::WriteFile(arguments.json, json.dump(1) + "\n");
   }
   if (!arguments.svg.empty()) {
-    view::FlipCurve curve{.model = std::filesystem::path(arguments.model).stem().string(),
+    view::FlipCurve curve{.model = std::filesystem::path(arguments.model.model).stem().string(),
                           .norm = arguments.options.norm,
                           .goal = arguments.goal};
     for (const BudgetResult& result : results)
@@ -180,21 +181,21 @@ void Write(const UniversalArguments& arguments, const std::vector<BudgetResult>&
       deltas.push_back(result.perturbation.delta);
       budgets.push_back(result.epsilon);
     }
-    model::WriteSafetensors(arguments.out,
-                            {{"perturbations", at::cat(deltas)},
-                             {"budgets", at::tensor(budgets, at::kDouble)}},
-                            {{"norm", arguments.options.norm}});
+    model::WriteSafetensors(
+        arguments.out,
+        {{"perturbations", at::cat(deltas)}, {"budgets", at::tensor(budgets, at::kDouble)}},
+        {{"norm", arguments.options.norm}});
   }
 }
 
 void RunUniversal(const UniversalArguments& arguments) {
   const auto budgets = ParseBudgets(arguments.budgets);
-  const auto model = model::LoadImageClassifier(arguments.model, arguments.device);
+  const auto model = OpenClassifier(arguments.model);
   std::vector<std::unique_ptr<model::ImageClassifier>> others;
   for (const std::string& path : arguments.transfer)
-    others.push_back(model::LoadImageClassifier(path, arguments.device));
-  const LabelledImages train = ReadImages(arguments.train, model->spec(), arguments.device);
-  const LabelledImages test = ReadImages(arguments.test, model->spec(), arguments.device);
+    others.push_back(model::LoadImageClassifier(path, arguments.model.device));
+  const LabelledImages train = ReadImages(arguments.train, model->spec());
+  const LabelledImages test = ReadImages(arguments.test, model->spec());
   CheckApart(train, test);
   base::Progress progress("universal", "budgets", static_cast<int64_t>(budgets.size()),
                           TerminalProgress());
@@ -220,7 +221,7 @@ void AddRobustUniversal(CLI::App& robust) {
   auto arguments = std::make_shared<UniversalArguments>();
   CLI::App* command = robust.add_subcommand(
       "universal", "One perturbation, from training images, that flips images never seen");
-  command->add_option("--model", arguments->model, "classifier")->required();
+  AddClassifierOptions(*command, arguments->model);
   AddImageOptions(*command, arguments->train, "train-");
   AddImageOptions(*command, arguments->test, "test-");
   command->add_option("--budgets", arguments->budgets, "sizes to try, fractions allowed")
@@ -233,7 +234,6 @@ void AddRobustUniversal(CLI::App& robust) {
   command->add_option("--out", arguments->out, "write the perturbations to this safetensors file");
   command->add_option("--json", arguments->json, "write the figures to this file");
   command->add_option("--svg", arguments->svg, "draw flips against the budget to this file");
-  command->add_option("--device", arguments->device, "cpu or cuda")->capture_default_str();
   BindOptions(*command, arguments->options, "Training");
   command->remove_option(command->get_option("--epsilon"));
   command->callback([arguments] { RunUniversal(*arguments); });

@@ -16,6 +16,8 @@ struct TileArguments {
   data::TileOptions options;
 };
 
+// --model and --device only, for commands that take their images otherwise.
+void AddClassifierOptions(CLI::App& command, TileArguments& arguments);
 // --model, --tiles, --device, and the fields of TileOptions.
 void AddTileArguments(CLI::App& command, TileArguments& arguments);
 

@@ -16,9 +16,9 @@ std::string WriteFlipCurve(const FlipCurve& curve) {
   const auto series = [&](const char* name, double FlipPoint::*share) {
     ScatterSeries out{.name = name, .joined = true};
     for (const FlipPoint& point : points)
-      out.points.push_back({point.epsilon * unit, 100 * (point.*share),
-                            fmt::format("{} at {:.4g}: {:.1f}%", name, point.epsilon * unit,
-                                        100 * (point.*share))});
+      out.points.push_back(
+          {point.epsilon * unit, 100 * (point.*share),
+           fmt::format("{} at {:.4g}: {:.1f}%", name, point.epsilon * unit, 100 * (point.*share))});
     return out;
   };
   ScatterChart chart{

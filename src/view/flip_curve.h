@@ -8,15 +8,15 @@
 namespace assay::view {
 
 struct FlipPoint {
-  double epsilon = 0;       // size of the perturbation, image values in [0, 1]
-  double flips = 0;         // share of unseen images that were right and are wrong with it
-  double random = 0;        // the same for noise of equal norm
-  double shuffled = 0;      // and for the perturbation with its pixels moved about
+  double epsilon = 0;   // size of the perturbation, image values in [0, 1]
+  double flips = 0;     // share of unseen images that were right and are wrong with it
+  double random = 0;    // the same for noise of equal norm
+  double shuffled = 0;  // and for the perturbation with its pixels moved about
 };
 
 struct FlipCurve {
-  std::string model;              // in the title
-  std::string norm;               // "linf": the axis is in grey levels of 255; else in units of the norm
+  std::string model;  // in the title
+  std::string norm;   // "linf": the axis is in grey levels of 255; else in units of the norm
   std::vector<FlipPoint> points;  // drawn by rising epsilon
   double goal = 0.84;             // a line; none at 0
 };

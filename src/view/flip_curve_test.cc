@@ -10,10 +10,10 @@ using testing::HasSubstr;
 using testing::Not;
 
 TEST(FlipCurveTest, DrawsAllSeriesInGreyLevelsByRisingBudget) {
-  const std::string svg = WriteFlipCurve({.model = "m<1>",
-                                          .norm = "linf",
-                                          .points = {{8.0 / 255, 0.9, 0.02, 0.1},
-                                                     {2.0 / 255, 0.25, 0.01, 0.015}}});
+  const std::string svg =
+      WriteFlipCurve({.model = "m<1>",
+                      .norm = "linf",
+                      .points = {{8.0 / 255, 0.9, 0.02, 0.1}, {2.0 / 255, 0.25, 0.01, 0.015}}});
   EXPECT_THAT(svg, HasSubstr("m&lt;1&gt;"));
   EXPECT_THAT(svg, HasSubstr("universal at 8: 90.0%"));
   EXPECT_THAT(svg, HasSubstr("shuffled at 2: 1.5%"));
