@@ -44,6 +44,7 @@ class BestStates {
 
  private:
   bool nearest_;
+  bool same_ = false;  // pixels: the parameters are the images, kept once
   AttackInput input_;
   at::Tensor parameters_, images_, logits_, loss_, fooled_, distance_;
 };
