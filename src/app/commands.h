@@ -28,4 +28,7 @@ void AddNeuronsOverview(CLI::App& neurons);
 void AddSaeTrain(CLI::App& sae);
 void AddSaeEvaluate(CLI::App& sae);
 
+// Below `assay robust`.
+void AddRobustApply(CLI::App& robust);
+
 }  // namespace assay::app
