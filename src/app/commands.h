@@ -32,5 +32,6 @@ void AddSaeEvaluate(CLI::App& sae);
 void AddRobustCheck(CLI::App& robust);
 void AddRobustAttack(CLI::App& robust);
 void AddRobustUniversal(CLI::App& robust);
+void AddRobustApply(CLI::App& robust);
 
 }  // namespace assay::app

@@ -10,6 +10,7 @@ void AddRobust(CLI::App& app) {
   AddRobustCheck(*robust);
   AddRobustAttack(*robust);
   AddRobustUniversal(*robust);
+  AddRobustApply(*robust);
 }
 
 }  // namespace assay::app
