@@ -30,5 +30,7 @@ void AddSaeEvaluate(CLI::App& sae);
 
 // Below `assay robust`.
 void AddRobustCheck(CLI::App& robust);
+void AddRobustSynthesize(CLI::App& robust);
+void AddRobustTrain(CLI::App& robust);
 
 }  // namespace assay::app
