@@ -33,5 +33,7 @@ void AddRobustCheck(CLI::App& robust);
 void AddRobustAttack(CLI::App& robust);
 void AddRobustUniversal(CLI::App& robust);
 void AddRobustApply(CLI::App& robust);
+void AddRobustSynthesize(CLI::App& robust);
+void AddRobustTrain(CLI::App& robust);
 
 }  // namespace assay::app

@@ -11,6 +11,8 @@ void AddRobust(CLI::App& app) {
   AddRobustAttack(*robust);
   AddRobustUniversal(*robust);
   AddRobustApply(*robust);
+  AddRobustSynthesize(*robust);
+  AddRobustTrain(*robust);
 }
 
 }  // namespace assay::app
