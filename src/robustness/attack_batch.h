@@ -40,7 +40,8 @@ class BestStates {
   const at::Tensor& images() const { return images_; }
   const at::Tensor& logits() const { return logits_; }
 
-  AttackResult Result(const ModelCalls& calls) const;
+  // all: the region of all images.
+  AttackResult Result(const Region& all, const ModelCalls& calls) const;
 
  private:
   bool nearest_;

@@ -31,7 +31,7 @@ class EnsembleRun {
     if (space_->differentiable()) Gradients();
     const int64_t before = Survivors();
     Search();
-    AttackResult result = best_.Result(calls_);
+    AttackResult result = best_.Result(all_.region, calls_);
     result.health = health_;
     result.health.images = all_.size();
     result.health.search_beats_gradient = space_->differentiable() && Survivors() < before;
