@@ -35,5 +35,6 @@ void AddRobustUniversal(CLI::App& robust);
 void AddRobustApply(CLI::App& robust);
 void AddRobustSynthesize(CLI::App& robust);
 void AddRobustTrain(CLI::App& robust);
+void AddRobustApply(CLI::App& robust);
 
 }  // namespace assay::app

@@ -212,7 +212,15 @@ void ClassifierTrainer::Validate(EpochPoint& point) const {
 
 bool ClassifierTrainer::Done() const {
   if (epochs_done() >= options_.epochs) return true;
-  return options_.patience > 0 && epochs_done() - best_epoch_ >= options_.patience;
+  if (options_.patience == 0) return false;
+  double best = -1;
+  int64_t improved = 0;
+  for (const EpochPoint& point : history_) {
+    if (point.validation_accuracy <= best) continue;
+    best = point.validation_accuracy;
+    improved = point.epoch;
+  }
+  return epochs_done() - improved >= options_.patience;
 }
 
 void ClassifierTrainer::TakeBest() {
