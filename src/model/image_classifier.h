@@ -33,6 +33,17 @@ class ImageClassifier {
   // images, never the weights. Throws kBadInput when the shape does not fit.
   virtual at::Tensor Logits(const at::Tensor& images) const = 0;
 
+  // The same logits with the last feature maps before they are pooled: [B, D, h, w], part of the
+  // graph of the logits where gradients are recorded (Grad-CAM). Nothing where the model does not
+  // show them, as TorchScript files do not.
+  struct FeatureMaps {
+    at::Tensor logits, features;
+  };
+  virtual std::optional<FeatureMaps> LogitsWithFeatures(const at::Tensor& images) const {
+    (void)images;
+    return std::nullopt;
+  }
+
  protected:
   ImageSpec spec_;
 };
