@@ -28,4 +28,9 @@ void AddNeuronsOverview(CLI::App& neurons);
 void AddSaeTrain(CLI::App& sae);
 void AddSaeEvaluate(CLI::App& sae);
 
+// Below `assay robust`.
+void AddRobustCheck(CLI::App& robust);
+void AddRobustAttack(CLI::App& robust);
+void AddRobustUniversal(CLI::App& robust);
+
 }  // namespace assay::app

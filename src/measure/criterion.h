@@ -19,6 +19,9 @@ enum class Objective {
   // Difference of logits ratio (Croce & Hein 2020, eq. 6): margin / (largest - third largest
   // logit). Needs three classes; with two it is the margin.
   kDlr,
+  // log(1 - p(label)): bounded, so that images which are fooled already pull no more. For
+  // perturbations shared by many images.
+  kWrongLogProbability,
   kTargeted,        // log p(target): raised, hence towards the target
   kTargetedMargin,  // logit of the target - logit of the label
 };

@@ -28,6 +28,8 @@ struct AttackInput {
   at::Tensor labels;   // [B] int64
   at::Tensor targets;  // [B] int64; undefined: any wrong class will do
   at::Tensor budget;   // [B] float64 per image; undefined: the attack's own for all
+  // Targets steer a targeted objective, but any wrong class counts as fooled.
+  bool any_wrong_class = false;
 };
 
 // What an attack cost: images that went through the model, one by one.
@@ -43,7 +45,8 @@ struct AttackHealth {
   int64_t images = 0;         // that were attacked
   int64_t zero_gradient = 0;  // whose gradient was zero everywhere at some step
   int64_t flat_loss = 0;      // still right, and whose loss never rose above the clean one
-  int64_t still_rising = 0;   // still right, and whose loss rose by the last tenth of the steps
+  int64_t still_rising =
+      0;  // still right, and whose loss still rose in the last tenth of the steps
   bool search_beats_gradient = false;  // set by ensembles: a search fooled what gradients did not
   std::vector<std::string> Flags() const;  // in words; empty when all is well
   AttackHealth& operator+=(const AttackHealth& other);
@@ -82,41 +85,47 @@ struct AttackOptions {
   std::string objective = "cross-entropy";
   std::string norm = "linf";
   double epsilon = 2.0 / 255;          // budget, in `norm`, of the parameters (pixels in [0, 1])
-  double step = 0;                     // 0: 2.5 epsilon / steps; for fgsm epsilon
-  int steps = 40;                      // gradient steps, or search iterations
-  std::string optimizer = "steepest";  // steepest, sign, rmsprop, adam
-  bool random_start = true;            // else from the identity
+  double step = 0;                     // 0: 2.5 epsilon / steps; fgsm: epsilon
+  int steps = 0;                       // 0: the attack's own, DefaultSteps
+  std::string optimizer = "steepest";  // of pgd
+  bool random_start = true;            // of pgd and apgd, else from the identity
   int restarts = 1;                    // random starts; images already fooled take part in none
-  int draws = 10;                      // of the search attack, before refinement
-  int queries = 1000;                  // of Square
+  int draws = 10;                      // of search
+  int queries = 1000;                  // of square
   bool last_iterate = false;           // return the last state, not the best; nothing leaves early
   bool early_stop = true;              // images leave once fooled
-  bool keep_trajectory = false;
+  bool keep_trajectory = false;        // of fgsm, pgd and apgd
   uint64_t seed = 0;
+
+  static std::vector<std::string> AttackNames();
   template <typename Visitor>
   void VisitFields(Visitor&& visit) {
     visit("attack", attack, "name of the attack", base::OneOf(AttackNames()));
     visit("objective", objective, "what is raised", base::OneOf(measure::ObjectiveNames()));
-    visit("norm", norm, "in which the budget is measured", base::OneOf(measure::NormNames()));
-    visit("epsilon", epsilon, "budget per image", base::Between(0, 1e9));
-    visit("step", step, "step size; 0: chosen from budget and steps", base::Between(0, 1e9));
-    visit("steps", steps, "gradient steps or refinements", base::Between(1, 1e6));
-    visit("optimizer", optimizer, "how a gradient becomes a step",
+    visit("norm", norm, "in which budget and distance are measured",
+          base::OneOf(measure::NormNames()));
+    visit("epsilon", epsilon, "budget per image; of the least-distance attacks the largest tried",
+          base::Between(0, 1e9));
+    visit("step", step, "step size; 0: from budget and steps", base::Between(0, 1e9));
+    visit("steps", steps, "gradient steps, or refinements of the search; 0: the attack's own",
+          base::Between(0, 1e6));
+    visit("optimizer", optimizer, "how a gradient becomes a step of pgd",
           base::OneOf({"steepest", "sign", "rmsprop", "adam"}));
     visit("random-start", random_start, "start at random within the budget");
     visit("restarts", restarts, "independent starts", base::Between(1, 1e6));
-    visit("draws", draws, "random draws of the search", base::Between(1, 1e6));
-    visit("queries", queries, "model calls per image of square", base::Between(1, 1e9));
+    visit("draws", draws, "random draws of the search", base::Between(0, 1e6));
+    visit("queries", queries, "model calls an image of square", base::Between(1, 1e9));
     visit("last-iterate", last_iterate, "return the last state, not the best");
     visit("early-stop", early_stop, "images leave once fooled");
     visit("seed", seed, "of every random draw");
   }
-  static std::vector<std::string> AttackNames();
 };
+// fgsm 1, pgd 40, apgd and ensemble 100, search 50, deepfool 50, ddn 200, bisection 40 a probe.
+int DefaultSteps(const std::string& attack);
 
-// "fgsm", "pgd", "apgd", "square", "search", "ensemble" maximise the objective within the budget;
-// "deepfool", "ddn", "bisection" look for the least distance that fools (budget: the largest
-// tried). Throws kUsage for options that are out of range or do not go together.
+// "fgsm", "pgd", "apgd", "square", "search", "ensemble" raise the objective within the budget;
+// "deepfool", "ddn", "bisection" look for the least distance that fools. FGSM always returns its
+// one step. Throws kUsage for options that are out of range or do not go together.
 std::unique_ptr<Attack> MakeAttack(const AttackOptions& options,
                                    std::shared_ptr<const ParameterSpace> space);
 std::unique_ptr<Attack> MakeAttack(const AttackOptions& options);  // on pixels

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/rng.h"
+#include "measure/distance.h"
 
 namespace assay::robustness {
 
@@ -21,18 +22,23 @@ class ParameterSpace {
 
   // The parameters that change nothing. images: [B, C, H, W] -> [B, ...] float32.
   virtual at::Tensor Identity(const at::Tensor& images) const = 0;
-  // Bounds of every parameter, broadcast against Identity; infinite where there is none.
+  // Bounds of every parameter; infinite where there is none. Shape: [], or with as many dimensions
+  // as Identity and broadcast against it.
   virtual at::Tensor Low(const at::Tensor& images) const = 0;
   virtual at::Tensor High(const at::Tensor& images) const = 0;
-  // The size of one parameter's scale, broadcast against Identity: steps, budgets and distances are
+  // The size of one parameter's scale, shaped as Low: steps, budgets and distances are
   // measured in it. Undefined: 1 (pixels).
   virtual at::Tensor Scale(const at::Tensor& images) const = 0;
 
   // images: [B, C, H, W] in [0, 1]; parameters: [B, ...] within bounds -> [B, C, H, W] in [0, 1].
   virtual at::Tensor Apply(const at::Tensor& images, const at::Tensor& parameters) const = 0;
 
-  // One draw for one image ([C, H, W]) from the range of the parameters: [...] float32.
-  virtual at::Tensor Draw(const at::Tensor& image, base::Rng& rng) const = 0;
+  // A random start for one image, within bounds; the caller projects it onto the ball. image: [1,
+  // C, H, W] -> [1, ...] float32. Pixels: uniform (Linf) or in a uniform direction (other norms)
+  // around the image, no farther than `radius`. Transforms: a draw from the ranges of their
+  // parameters.
+  virtual at::Tensor Draw(const at::Tensor& image, measure::Norm norm, double radius,
+                          base::Rng& rng) const = 0;
 };
 
 // The images themselves: parameters [B, C, H, W] in [0, 1], identity the image, Apply the identity
