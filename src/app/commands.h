@@ -32,5 +32,8 @@ void AddSaeEvaluate(CLI::App& sae);
 void AddRobustCheck(CLI::App& robust);
 void AddRobustAttack(CLI::App& robust);
 void AddRobustUniversal(CLI::App& robust);
+void AddRobustNuclei(CLI::App& robust);
+void AddRobustEvaluate(CLI::App& robust);
+void AddRobustStudy(CLI::App& robust);
 
 }  // namespace assay::app
