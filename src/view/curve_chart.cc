@@ -68,11 +68,10 @@ std::string Draw(const Curve& curve, const Frame& frame) {
     last_y = y;
     if (!curve.dots) continue;
     dots += fmt::format(
-        "<circle class=\"{}\" cx=\"{}\" cy=\"{}\" r=\"3\"><title>{}: {:.4g} at {:.4g}</title>"
+        "<circle class=\"box {}\" cx=\"{}\" cy=\"{}\" r=\"3\"><title>{}: {:.4g} at {:.4g}</title>"
         "</circle>",
         curve.css_class, Num(x), Num(y), EscapeMarkup(curve.name), *point.y, point.x);
   }
-  // Colour classes fill shapes and stroke lines; see style.cc.
   return fmt::format("<path class=\"line {}\" d=\"{}\"><title>{}</title></path>{}\n",
                      curve.css_class, path, EscapeMarkup(curve.name), dots);
 }
