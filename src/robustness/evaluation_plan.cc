@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "measure/image_saliency.h"
 #include "robustness/transform_space.h"
 #include "transforms/transform.h"
 
@@ -245,9 +246,18 @@ std::vector<std::string> SplitNames(const std::string& names) {
   return out;
 }
 
+std::vector<std::string> SaliencyNames(const EvaluationOptions& options) {
+  return options.saliency == "none" ? std::vector<std::string>() : SplitNames(options.saliency);
+}
+
 std::vector<PlannedItem> PlanEvaluation(const EvaluationOptions& options, int64_t channels,
                                         int64_t height, int64_t width) {
   base::ValidateFields(options);
+  for (const std::string& method : SaliencyNames(options)) {
+    measure::SaliencyOptions saliency;
+    saliency.method = method;
+    base::ValidateFields(saliency);
+  }
   if (options.compat == "reet") return ReetPlan(options);
   std::vector<PlannedItem> items;
   for (const std::string& name : AttacksNamed(options.attacks))

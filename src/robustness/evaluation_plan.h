@@ -44,7 +44,7 @@ struct EvaluationOptions {
     visit("rmse", rmse, "RMSE budget of pgd-rmse and the pixel transform", Between(0, 1));
     visit("steps", steps, "gradient steps", Between(1, 1e5));
     visit("draws", draws, "random draws of a transform's search", Between(1, 1e6));
-    visit("refinements", refinements, "local steps after the draws", Between(0, 1e6));
+    visit("refinements", refinements, "local steps after the draws", Between(1, 1e6));
     visit("queries", queries, "model calls an image of square", Between(1, 1e6));
     visit("curves", curves, "measure success against strength");
     visit("saliency", saliency, "saliency methods compared before and after, or none");
@@ -75,6 +75,9 @@ struct PlannedItem {
 // For images of this size. Throws kUsage for unknown names.
 std::vector<PlannedItem> PlanEvaluation(const EvaluationOptions& options, int64_t channels,
                                         int64_t height, int64_t width);
+
+// The saliency methods asked for; none for "none" and "".
+std::vector<std::string> SaliencyNames(const EvaluationOptions& options);
 
 // "a, b" -> {"a", "b"}.
 std::vector<std::string> SplitNames(const std::string& names);

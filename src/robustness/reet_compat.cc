@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cmath>
 
-#include "base/hash.h"
 #include "base/rng.h"
 #include "transforms/transform.h"
 
@@ -23,22 +22,22 @@ at::Tensor TrueLogits(const at::Tensor& logits, const at::Tensor& labels) {
 }
 
 // RMSE over everything, as the package has it: one image's change is another's budget.
-at::Tensor ProjectBatch(const at::Tensor& weights, const at::Tensor& base, double budget) {
-  const at::Tensor change = weights - base;
+at::Tensor ProjectBatch(const at::Tensor& weights, const at::Tensor& identity, double budget) {
+  const at::Tensor change = weights - identity;
   const double size = change.square().mean().sqrt().item<double>();
-  return size <= budget ? weights : base + change * (budget / size);
+  return size <= budget ? weights : identity + change * (budget / size);
 }
 
 ReetResult Ascend(const model::ImageClassifier& model, const at::Tensor& images,
                   const at::Tensor& labels, const transforms::Transform& transform,
                   const ReetSettings& settings, base::Rng rng) {
-  const at::Tensor base =
+  const at::Tensor identity =
       transform.Identity(images.size(0), images.size(2), images.size(3)).to(images.device());
-  at::Tensor weights = base.clone();
+  at::Tensor weights = identity.clone();
   if (settings.noise > 0) {
-    std::vector<float> noise(static_cast<size_t>(base.numel()));
+    std::vector<float> noise(static_cast<size_t>(identity.numel()));
     for (float& value : noise) value = static_cast<float>((2 * rng.Uniform() - 1) * settings.noise);
-    weights += at::tensor(noise).reshape(base.sizes()).to(base.device());
+    weights += at::tensor(noise).reshape(identity.sizes()).to(identity.device());
   }
   ReetResult result;
   at::Tensor square = at::zeros_like(weights);  // RMSprop: alpha 0.99, eps 1e-8
@@ -51,7 +50,7 @@ ReetResult Ascend(const model::ImageClassifier& model, const at::Tensor& images,
     const at::Tensor gradient = leaf.grad();
     square = 0.99 * square + 0.01 * gradient.square();
     weights = weights - settings.step * gradient / (square.sqrt() + 1e-8);
-    weights = ProjectBatch(weights, base, settings.budget);
+    weights = ProjectBatch(weights, identity, settings.budget);
   }
   const at::NoGradGuard no_gradients;
   result.images = transform.Apply(images, weights);

@@ -108,8 +108,8 @@ int Amplification(const at::Tensor& delta) {
 json SaliencyJson(const model::ImageClassifier& model, const EvaluationData& data,
                   const Attacked& attacked, const EvaluationOptions& options) {
   json out = json::array();
-  if (options.saliency == "none" || options.saliency_images == 0) return out;
-  for (const std::string& method : SplitNames(options.saliency))
+  if (options.saliency_images == 0) return out;
+  for (const std::string& method : SaliencyNames(options))
     out.push_back(CompareMethod(model, data, attacked, method, options));
   return out;
 }
@@ -120,7 +120,8 @@ json GalleryJson(const model::ImageClassifier& model, const EvaluationData& data
   json out = json::array();
   const std::vector<int64_t> rows = Shown(data, attacked, options.gallery);
   measure::SaliencyOptions saliency;
-  if (options.saliency != "none") saliency.method = SplitNames(options.saliency).front();
+  const std::vector<std::string> methods = SaliencyNames(options);
+  if (!methods.empty()) saliency.method = methods.front();
   const measure::Answers after = ToAnswers(attacked.logits, data.labels);
   for (const int64_t row : rows) {
     const at::Tensor original = data.images.narrow(0, row, 1);
@@ -137,7 +138,7 @@ json GalleryJson(const model::ImageClassifier& model, const EvaluationData& data
     save("original", ToTile(original[0]));
     save("perturbed", ToTile(changed[0]));
     save("difference", ToTile((0.5 + delta[0] * factor).clamp(0, 1)));
-    if (options.saliency != "none") {
+    if (!methods.empty()) {
       const auto map = [&](const at::Tensor& image, int64_t answer) {
         return HeatPicture(
             measure::ComputeSaliency(model, image, at::full({1}, answer, at::kLong), saliency)
@@ -159,7 +160,7 @@ json GalleryJson(const model::ImageClassifier& model, const EvaluationData& data
          {"rmse_grey", 255 * measure::Distance(delta, measure::Norm::kRmse).item<double>()},
          {"linf_grey", 255 * measure::Distance(delta, measure::Norm::kLinf).item<double>()},
          {"amplification", factor},
-         {"saliency", options.saliency == "none" ? json(nullptr) : json(saliency.method)},
+         {"saliency", methods.empty() ? json(nullptr) : json(saliency.method)},
          {"pictures", pictures}});
   }
   return out;

@@ -179,9 +179,10 @@ std::string Limits(const json& report) {
       out += fmt::format("<li>{}</li>\n", EscapeMarkup(limit.get<std::string>()));
   }
   out += "</ul>\n<details class=\"options\"><summary>All options and seeds</summary><dl>";
-  for (const auto& [key, value] : report.value("options", json::object()).items()) {
+  const json options = report.value("options", json::object());
+  for (const auto& [key, value] : options.items()) {
     out += fmt::format("<dt>{}</dt><dd>{}</dd>", EscapeMarkup(key),
-                       EscapeMarkup(ReportText(report["options"], key.c_str())));
+                       EscapeMarkup(ReportText(options, key.c_str())));
   }
   return out + "</dl></details>\n";
 }
@@ -215,6 +216,12 @@ std::string WriteRobustnessPage(const json& report, const PictureLoader& load) {
     if (!report.contains(member))
       base::Fail(base::ErrorKind::kBadInput, "a robustness report without '{}'", member);
   }
+  for (const json& item : report["items"]) {
+    if (!item.is_object() || !item.contains("metrics"))
+      base::Fail(base::ErrorKind::kBadInput, "a robustness report with an item without 'metrics'");
+  }
+  if (!report["worst_case"].contains("metrics"))
+    base::Fail(base::ErrorKind::kBadInput, "a robustness report without 'worst_case.metrics'");
   const std::string title = EscapeMarkup(ReportText(report, "title"));
   std::string out = fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
