@@ -175,7 +175,7 @@ json RunEvaluation(const model::ImageClassifier& model, const EvaluationData& da
   for (const FinishedItem& finished : items) {
     out["items"].push_back(finished.item);
     for (const json& flag : finished.item.at("flags"))
-      out["flags"].push_back({{"item", finished.item.at("title")}, {"text", flag}});
+      out["flags"].push_back({{"item", finished.item.at("name")}, {"text", flag}});
   }
   return out;
 }

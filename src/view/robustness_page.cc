@@ -89,7 +89,14 @@ std::string Facts(const json& report) {
 std::string FlagList(const json& report) {
   std::string items;
   for (const json& flag : report.value("flags", json::array())) {
-    items += fmt::format("<li><b>{}</b>: {}</li>\n", EscapeMarkup(ReportText(flag, "item")),
+    std::string title = ReportText(flag, "item");
+    for (const json& item : report["items"]) {
+      if (ReportText(item, "name") == title) {
+        title = ReportText(item, "title");
+        break;
+      }
+    }
+    items += fmt::format("<li><b>{}</b>: {}</li>\n", EscapeMarkup(title),
                          EscapeMarkup(ReportText(flag, "text")));
   }
   if (items.empty()) return "<p class=\"quiet\">No flags were raised.</p>\n";
