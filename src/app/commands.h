@@ -35,5 +35,6 @@ void AddRobustUniversal(CLI::App& robust);
 void AddRobustNuclei(CLI::App& robust);
 void AddRobustEvaluate(CLI::App& robust);
 void AddRobustStudy(CLI::App& robust);
+void AddRobustApply(CLI::App& robust);
 
 }  // namespace assay::app

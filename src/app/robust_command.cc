@@ -13,6 +13,7 @@ void AddRobust(CLI::App& app) {
   AddRobustNuclei(*robust);
   AddRobustEvaluate(*robust);
   AddRobustStudy(*robust);
+  AddRobustApply(*robust);
 }
 
 }  // namespace assay::app
