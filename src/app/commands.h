@@ -36,5 +36,7 @@ void AddRobustNuclei(CLI::App& robust);
 void AddRobustEvaluate(CLI::App& robust);
 void AddRobustStudy(CLI::App& robust);
 void AddRobustApply(CLI::App& robust);
+void AddRobustSynthesize(CLI::App& robust);
+void AddRobustTrain(CLI::App& robust);
 
 }  // namespace assay::app

@@ -14,6 +14,8 @@ void AddRobust(CLI::App& app) {
   AddRobustEvaluate(*robust);
   AddRobustStudy(*robust);
   AddRobustApply(*robust);
+  AddRobustSynthesize(*robust);
+  AddRobustTrain(*robust);
 }
 
 }  // namespace assay::app

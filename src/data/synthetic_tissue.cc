@@ -39,8 +39,8 @@ Staining StainingOf(const SynthesisOptions& options, int patient) {
   base::Rng rng(options.seed, "synthetic patient", static_cast<uint64_t>(patient));
   const double vary = options.stain_variation;
   Staining staining;
-  staining.haematoxylin = Tilted({0.65, 0.70, 0.29}, 0.035 * vary, rng);
-  staining.eosin = Tilted({0.10, 0.96, 0.26}, 0.035 * vary, rng);
+  staining.haematoxylin = Tilted({0.61, 0.70, 0.36}, 0.035 * vary, rng);
+  staining.eosin = Tilted({0.14, 0.90, 0.41}, 0.035 * vary, rng);
   staining.haematoxylin_strength = std::exp(0.14 * vary * rng.Normal());
   staining.eosin_strength = std::exp(0.18 * vary * rng.Normal());
   const double light = 243 - 5 * vary * rng.Uniform();

@@ -5,7 +5,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "base/file.h"

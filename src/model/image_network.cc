@@ -3,8 +3,10 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <c10/core/GradMode.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <mutex>
 
@@ -143,6 +145,7 @@ struct ImageNetwork::Folded {
 
 struct ImageNetwork::Cache {
   std::mutex mutex;
+  std::atomic<uint64_t> trained = 0;  // batch norm moves its statistics without telling autograd
   uint64_t version = 0;
   std::shared_ptr<const Folded> folded;
 };
@@ -177,8 +180,6 @@ ImageNetworkConfig ImageArchitecture(const std::string& name, int64_t classes) {
 ImageNetwork::ImageNetwork(ImageNetworkConfig config, uint64_t seed)
     : config_(std::move(config)), cache_(std::make_shared<Cache>()) {
   CheckConfig(config_);
-  mean_ = PerChannel(config_.mean, config_.channels, 0);
-  std_ = PerChannel(config_.std, config_.channels, 1);
   const std::vector<ConvLayer> layers = LayersOf(config_);
   std::map<std::string, at::Tensor> tensors;
   uint64_t index = 0;
@@ -205,12 +206,13 @@ ImageNetwork::ImageNetwork(ImageNetworkConfig config, std::map<std::string, at::
                            const std::string& where)
     : config_(std::move(config)), cache_(std::make_shared<Cache>()) {
   CheckConfig(config_);
-  mean_ = PerChannel(config_.mean, config_.channels, 0);
-  std_ = PerChannel(config_.std, config_.channels, 1);
   Adopt(std::move(tensors), where);
 }
 
 void ImageNetwork::Adopt(std::map<std::string, at::Tensor> tensors, const std::string& where) {
+  const c10::InferenceMode not_inference(false);
+  mean_ = PerChannel(config_.mean, config_.channels, 0);
+  std_ = PerChannel(config_.std, config_.channels, 1);
   const std::vector<ConvLayer> layers = LayersOf(config_);
   const auto take = [&](const Shapes& shapes, bool with_gradients,
                         std::map<std::string, at::Tensor>& into) {
@@ -241,7 +243,7 @@ void ImageNetwork::Adopt(std::map<std::string, at::Tensor> tensors, const std::s
 }
 
 std::shared_ptr<const ImageNetwork::Folded> ImageNetwork::FoldedWeights() const {
-  uint64_t version = 1;
+  uint64_t version = base::MixBits(cache_->trained);
   for (const auto* tensors : {&parameters_, &buffers_}) {
     for (const auto& [name, tensor] : *tensors) {
       version = base::MixBits(version ^ static_cast<uint64_t>(tensor._version())) +
@@ -250,6 +252,8 @@ std::shared_ptr<const ImageNetwork::Folded> ImageNetwork::FoldedWeights() const 
   }
   const std::lock_guard lock(cache_->mutex);
   if (cache_->folded && cache_->version == version) return cache_->folded;
+  // Weights that are kept must serve later calls with gradients too.
+  const c10::InferenceMode not_inference(false);
   const c10::NoGradGuard no_gradients;
   auto folded = std::make_shared<Folded>();
   for (const ConvLayer& layer : LayersOf(config_)) {
@@ -282,6 +286,7 @@ at::Tensor ImageNetwork::Evaluate(const at::Tensor& images) const {
 }
 
 at::Tensor ImageNetwork::Train(const at::Tensor& images) {
+  ++cache_->trained;
   const std::vector<ConvLayer> layers = LayersOf(config_);
   const at::Tensor features =
       Features(config_, layers, (images - mean_) / std_, [&](size_t i, const at::Tensor& x) {

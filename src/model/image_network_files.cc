@@ -2,7 +2,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <set>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/file.h"

@@ -51,20 +51,27 @@ class TorchScriptClassifier : public ImageClassifier {
   }
 
  private:
-  at::Tensor Run(const at::Tensor& images) const {
+  // The interpreter throws several types, some only derived from std::exception.
+  c10::IValue Forward(const at::Tensor& images) const {
+    std::string reason;
     try {
-      const auto out = module_.forward({images});
-      if (!out.isTensor())
-        Fail(ErrorKind::kBadInput, "{}: the module returns {}; expected one tensor of logits",
-             spec_.name, out.tagKind());
-      return out.toTensor();
+      return module_.forward({images});
     } catch (const c10::Error& error) {
-      Fail(ErrorKind::kBadInput, "{}: the module fails on images [{}]: {}", spec_.name,
-           fmt::join(images.sizes().vec(), ", "), error.what_without_backtrace());
-    } catch (const torch::jit::JITException& error) {
-      Fail(ErrorKind::kBadInput, "{}: the module fails on images [{}]: {}", spec_.name,
-           fmt::join(images.sizes().vec(), ", "), error.what());
+      reason = error.what_without_backtrace();
+    } catch (const std::exception& error) {
+      reason = error.what();
     }
+    Fail(ErrorKind::kBadInput, "{}: the module fails on images [{}]: {}", spec_.name,
+         fmt::join(images.sizes().vec(), ", "), reason);
+  }
+
+  at::Tensor Run(const at::Tensor& images) const {
+    const c10::IValue out = Forward(images);
+    if (!out.isTensor()) {
+      Fail(ErrorKind::kBadInput, "{}: the module returns {}; expected one tensor of logits",
+           spec_.name, out.tagKind());
+    }
+    return out.toTensor();
   }
 
   // WSInfer's Resize works on 8-bit images with antialiasing; ours does not round to 8 bit, which

@@ -1,7 +1,7 @@
 #include "robustness/clean_check.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/InferenceMode.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -18,7 +18,7 @@ using base::Fail;
 CleanCheck CheckClean(const model::ImageClassifier& classifier, data::TileDataset& tiles,
                       int64_t batch, const std::function<void(int64_t)>& done) {
   ASSAY_CHECK(batch >= 1);
-  const c10::InferenceMode guard;
+  const c10::NoGradGuard no_gradients;
   const model::ImageSpec& spec = classifier.spec();
   CleanCheck check{.lowest = std::numeric_limits<double>::infinity(),
                    .highest = -std::numeric_limits<double>::infinity()};
