@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "app/tile_input.h"
 #include "base/error.h"
 #include "model/safetensors.h"

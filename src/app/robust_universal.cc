@@ -2,6 +2,8 @@
 #include <ATen/ATen.h>
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <set>
 

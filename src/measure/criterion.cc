@@ -52,53 +52,62 @@ at::Tensor Rival(const at::Tensor& wide, const at::Tensor& label) {
   return wide.scatter(1, label, -INFINITY).argmax(1, true);
 }
 
+// q, the shares of the other classes among themselves, and -1 at `at`: [B, K]. It is the direction
+// of -log p(at) and of log(1 - p(at)): their gradients are 1 - p(at) and p(at) times it.
+at::Tensor AwayFrom(const at::Tensor& wide, const at::Tensor& at) {
+  return at::softmax(wide.scatter(1, at, -INFINITY), 1).scatter(1, at, -1.0);
+}
+
+// sign * log p(at).
 ObjectiveValue LogProbability(const at::Tensor& wide, const at::Tensor& at, double sign,
-                              bool with_gradient) {
+                              Slope slope) {
   const at::Tensor log_p = at::log_softmax(wide, 1);
   ObjectiveValue out{.loss = sign * log_p.gather(1, at).squeeze(1)};
-  if (with_gradient)  // d log p(at) / d z = onehot - p; 1 - p(at) is summed from the others
-    out.gradient = [&] {
-      const at::Tensor p = log_p.exp().scatter(1, at, 0);
-      return sign * p.neg().scatter(1, at, p.sum(1, true));
-    }();
+  if (slope == Slope::kNone) return out;
+  out.gradient = -sign * AwayFrom(wide, at);
+  // 1 - p(at), summed from the others.
+  if (slope == Slope::kExact)
+    out.gradient = out.gradient * log_p.exp().scatter(1, at, 0.0).sum(1, true);
   return out;
 }
 
 // log(1 - p(label)): log-sum-exp of the others minus that of all.
-ObjectiveValue WrongLogProbability(const at::Tensor& wide, const at::Tensor& label,
-                                   bool with_gradient) {
+ObjectiveValue WrongLogProbability(const at::Tensor& wide, const at::Tensor& label, Slope slope) {
   const at::Tensor others = wide.scatter(1, label, -INFINITY);
   ObjectiveValue out{.loss = at::logsumexp(others, 1) - at::logsumexp(wide, 1)};
-  if (with_gradient) {  // q p(label) for the others, q their share among themselves
-    const at::Tensor p = at::softmax(wide, 1).gather(1, label);
-    out.gradient = (at::softmax(others, 1) * p).scatter(1, label, -p);
-  }
+  if (slope == Slope::kNone) return out;
+  out.gradient = AwayFrom(wide, label);
+  if (slope == Slope::kExact) out.gradient = out.gradient * at::softmax(wide, 1).gather(1, label);
   return out;
 }
 
 ObjectiveValue Difference(const at::Tensor& wide, const at::Tensor& up, const at::Tensor& down,
-                          bool with_gradient) {
+                          Slope slope) {
   ObjectiveValue out{.loss = (wide.gather(1, up) - wide.gather(1, down)).squeeze(1)};
-  if (with_gradient) out.gradient = at::zeros_like(wide).scatter(1, up, 1.0).scatter(1, down, -1.0);
+  if (slope != Slope::kNone)
+    out.gradient = at::zeros_like(wide).scatter(1, up, 1.0).scatter(1, down, -1.0);
   return out;
 }
 
-ObjectiveValue Dlr(const at::Tensor& wide, const at::Tensor& label, bool with_gradient) {
+ObjectiveValue Dlr(const at::Tensor& wide, const at::Tensor& label, Slope slope) {
   const at::Tensor rival = Rival(wide, label);
-  if (wide.size(1) < 3) return Difference(wide, rival, label, with_gradient);
+  if (wide.size(1) < 3) return Difference(wide, rival, label, slope);
   const auto [values, order] = wide.topk(3, 1);
   const at::Tensor first = order.narrow(1, 0, 1), third = order.narrow(1, 2, 1);
   const at::Tensor spread = (values.narrow(1, 0, 1) - values.narrow(1, 2, 1)).clamp_min(1e-12);
   const at::Tensor ratio = (wide.gather(1, rival) - wide.gather(1, label)) / spread;
   ObjectiveValue out{.loss = ratio.squeeze(1)};
-  if (with_gradient) {
+  if (slope != Slope::kNone) {
     const at::Tensor one = at::ones_like(spread);
     out.gradient = at::zeros_like(wide)
                        .scatter_add(1, rival, one)
                        .scatter_add(1, label, -one)
                        .scatter_add(1, first, -ratio)
-                       .scatter_add(1, third, ratio) /
-                   spread;
+                       .scatter_add(1, third, ratio);
+    if (slope == Slope::kExact)
+      out.gradient = out.gradient / spread;
+    else
+      out.gradient = out.gradient / out.gradient.abs().amax(1, true).clamp_min(1e-300);
   }
   return out;
 }
@@ -120,22 +129,20 @@ Objective ParseObjective(std::string_view name) {
 }
 
 ObjectiveValue EvaluateObjective(Objective objective, const at::Tensor& logits,
-                                 const at::Tensor& labels, const at::Tensor& targets,
-                                 bool with_gradient) {
+                                 const at::Tensor& labels, const at::Tensor& targets, Slope slope) {
   const at::Tensor wide = Checked(logits), label = Column(labels, logits, "labels");
   if (!IsTargeted(objective)) {
-    if (objective == Objective::kMargin)
-      return Difference(wide, Rival(wide, label), label, with_gradient);
+    if (objective == Objective::kMargin) return Difference(wide, Rival(wide, label), label, slope);
     if (objective == Objective::kWrongLogProbability)
-      return WrongLogProbability(wide, label, with_gradient);
-    if (objective == Objective::kDlr) return Dlr(wide, label, with_gradient);
-    return LogProbability(wide, label, -1, with_gradient);
+      return WrongLogProbability(wide, label, slope);
+    if (objective == Objective::kDlr) return Dlr(wide, label, slope);
+    return LogProbability(wide, label, -1, slope);
   }
   const at::Tensor target = Column(targets, logits, "targets");
   if ((target == label).any().item<bool>())
     Fail(ErrorKind::kBadInput, "targets: an image's target is its own label");
-  return objective == Objective::kTargeted ? LogProbability(wide, target, 1, with_gradient)
-                                           : Difference(wide, target, label, with_gradient);
+  return objective == Objective::kTargeted ? LogProbability(wide, target, 1, slope)
+                                           : Difference(wide, target, label, slope);
 }
 
 at::Tensor CrossEntropy(const at::Tensor& logits, const at::Tensor& labels) {

@@ -31,17 +31,23 @@ inline bool IsTargeted(Objective objective) {
   return objective == Objective::kTargeted || objective == Objective::kTargetedMargin;
 }
 
+enum class Slope {
+  kNone,
+  kExact,      // d loss / d logits
+  kDirection,  // the same up to a positive factor per image: largest entry 1, so that it does not
+               // vanish however sure the classifier is
+};
+
 struct ObjectiveValue {
   at::Tensor loss;      // [B] float64, to be raised
-  at::Tensor gradient;  // [B, K] float64, d loss / d logits; undefined when not asked for
+  at::Tensor gradient;  // [B, K] float64; undefined for Slope::kNone
 };
 
 // logits: [B, K] float32; labels, targets: [B] int64 (targets are read by the targeted objectives
 // only). Throws kBadInput when logits are not finite, when a label is not a class, and when a
 // target is the label.
 ObjectiveValue EvaluateObjective(Objective objective, const at::Tensor& logits,
-                                 const at::Tensor& labels, const at::Tensor& targets,
-                                 bool with_gradient);
+                                 const at::Tensor& labels, const at::Tensor& targets, Slope slope);
 
 // -log p(label): [B] float64.
 at::Tensor CrossEntropy(const at::Tensor& logits, const at::Tensor& labels);

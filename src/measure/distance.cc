@@ -34,7 +34,7 @@ at::Tensor Scaled(const at::Tensor& delta, const at::Tensor& radius) {
 
 at::Tensor KeptLargest(const at::Tensor& delta, const at::Tensor& radius) {
   const at::Tensor flat = delta.flatten(1);
-  const at::Tensor rank = flat.abs().argsort(1, true).argsort(1);
+  const at::Tensor rank = flat.abs().argsort(int64_t{1}, true).argsort(int64_t{1});
   const at::Tensor kept = (radius.to(at::kDouble) * Width(delta)).floor().unsqueeze(1);
   return at::where(rank.lt(kept), flat, 0.0).view(delta.sizes());
 }
@@ -131,9 +131,9 @@ at::Tensor ProjectToBallAndBox(const at::Tensor& point, const at::Tensor& centre
                                const at::Tensor& radius, const at::Tensor& low,
                                const at::Tensor& high) {
   const bool together = norm == Norm::kL1 || norm == Norm::kMae;
-  const at::Tensor delta = Project(point - centre, norm, radius, together ? low - centre : low,
-                                   together ? high - centre : high);
-  return at::clamp(centre + delta, low, high);
+  at::Tensor delta = Project(point - centre, norm, radius, together ? low - centre : low,
+                             together ? high - centre : high);
+  return delta.add_(centre).clamp_(low, high);  // delta is ours
 }
 
 }  // namespace assay::measure

@@ -31,15 +31,17 @@ ActiveImages AllImages(const AttackInput& input, const ParameterSpace& space, No
 
 at::Tensor BestStates::Offer(const ActiveImages& active, const at::Tensor& parameters,
                              const ProbeResult& state, bool replace) {
-  const at::Tensor distance = active.region.DistanceOf(parameters);
+  const at::Tensor distance =
+      nearest_ ? active.region.DistanceOf(parameters) : at::Tensor();  // [n]
   if (!parameters_.defined()) {  // the first offer covers all images and is copied
     ASSAY_CHECK(active.size() == input_.images.size(0));
     parameters_ = parameters.clone();
-    images_ = state.images.is_same(parameters) ? parameters_.clone() : state.images.clone();
+    same_ = state.images.data_ptr() == parameters.data_ptr();
+    images_ = same_ ? parameters_ : state.images.clone();
     logits_ = state.logits.clone();
     loss_ = state.loss.clone();
     fooled_ = state.fooled.clone();
-    distance_ = distance.clone();
+    distance_ = distance;
     return at::ones_like(fooled_);
   }
   at::Tensor better = at::ones_like(state.fooled);
@@ -55,21 +57,21 @@ at::Tensor BestStates::Offer(const ActiveImages& active, const at::Tensor& param
   const at::Tensor from = Places(better), to = active.rows.index_select(0, from);
   if (from.size(0) == 0) return better;
   parameters_.index_copy_(0, to, parameters.detach().index_select(0, from));
-  images_.index_copy_(0, to, state.images.index_select(0, from));
+  if (!same_) images_.index_copy_(0, to, state.images.index_select(0, from));
   logits_.index_copy_(0, to, state.logits.index_select(0, from));
   loss_.index_copy_(0, to, state.loss.index_select(0, from));
   fooled_.index_copy_(0, to, state.fooled.index_select(0, from));
-  distance_.index_copy_(0, to, distance.index_select(0, from));
+  if (nearest_) distance_.index_copy_(0, to, distance.index_select(0, from));
   return better;
 }
 
-AttackResult BestStates::Result(const ModelCalls& calls) const {
+AttackResult BestStates::Result(const Region& all, const ModelCalls& calls) const {
   return {.images = images_,
           .parameters = parameters_,
           .logits = logits_,
           .loss = loss_,
           .fooled = fooled_,
-          .distance = distance_,
+          .distance = all.DistanceOf(parameters_),
           .calls = calls};
 }
 

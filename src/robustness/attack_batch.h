@@ -40,10 +40,12 @@ class BestStates {
   const at::Tensor& images() const { return images_; }
   const at::Tensor& logits() const { return logits_; }
 
-  AttackResult Result(const ModelCalls& calls) const;
+  // all: the region of all images.
+  AttackResult Result(const Region& all, const ModelCalls& calls) const;
 
  private:
   bool nearest_;
+  bool same_ = false;  // pixels: the parameters are the images, kept once
   AttackInput input_;
   at::Tensor parameters_, images_, logits_, loss_, fooled_, distance_;
 };

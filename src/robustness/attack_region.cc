@@ -40,8 +40,9 @@ at::Tensor Region::Moved(const at::Tensor& parameters, const at::Tensor& directi
                          const at::Tensor& step) const {
   const at::Tensor length =
       step.dim() == 0 ? step.to(direction.scalar_type()) : measure::PerRow(step, direction);
-  const at::Tensor move = direction * length;
-  return parameters + (scale_.defined() ? move * scale_ : move);
+  at::Tensor move = direction * length;
+  if (scale_.defined()) move.mul_(scale_);
+  return move.add_(parameters);
 }
 
 at::Tensor Region::InUnits(const at::Tensor& gradient) const {

@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "robustness/attack_region.h"
 #include "robustness/model_probe.h"
@@ -101,19 +102,23 @@ AttackRunResult RunAttackInBatches(const Attack& attack, const model::ImageClass
   std::vector<AttackResult> results;
   std::vector<StoredSuccess> stored, clean_stored;
   std::vector<at::Tensor> clean;
+  double seconds = 0;
   ForBatches(input, batch, [&](const AttackInput& part) {
     const at::Tensor goal = part.any_wrong_class ? at::Tensor() : part.targets;
     {
       const at::NoGradGuard no_grad;
       clean.push_back(model.Logits(part.images));
     }
+    const auto start = std::chrono::steady_clock::now();
     results.push_back(attack.Run(model, part));
+    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     stored.push_back(CheckStored(model, results.back().images, part.labels, goal));
     clean_stored.push_back(CheckStored(model, part.images, part.labels, goal));
   });
   AttackRunResult run{.result = Join(results), .clean_logits = at::cat(clean)};
   run.clean_fooled = measure::Fooled(run.clean_logits, input.labels,
                                      input.any_wrong_class ? at::Tensor() : input.targets);
+  run.seconds = seconds;
   run.stored = Join(stored);
   run.clean_stored = Join(clean_stored);
   return run;

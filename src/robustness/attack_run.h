@@ -18,6 +18,8 @@ struct AttackRunResult {
   StoredSuccess stored;        // of the perturbed images
   StoredSuccess clean_stored;  // of the clean ones: what storage does by itself
 
+  double seconds = 0;  // of the attack alone
+
   int64_t size() const { return clean_fooled.size(0); }
   // Over images that were right and are fooled; nothing without any.
   std::optional<double> MedianDistance() const;

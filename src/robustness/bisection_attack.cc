@@ -50,7 +50,7 @@ class BisectionAttack : public Attack {
                         at::where(found.fooled, right.index_select(0, active.rows), budget));
       Take(active, found, best);
     }
-    AttackResult result = best.Result(calls);
+    AttackResult result = best.Result(all.region, calls);
     result.health = health;
     return result;
   }

@@ -37,7 +37,7 @@ class DdnAttack : public Attack {
       ShortenAlongLine(all, best, probe);
     }
     calls += probe.calls();
-    AttackResult result = best.Result(calls);
+    AttackResult result = best.Result(all.region, calls);
     result.health.images = input.images.size(0);
     return result;
   }

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "robustness/attack_batch.h"
 
 namespace assay::robustness {
@@ -29,7 +31,7 @@ class EnsembleRun {
     if (space_->differentiable()) Gradients();
     const int64_t before = Survivors();
     Search();
-    AttackResult result = best_.Result(calls_);
+    AttackResult result = best_.Result(all_.region, calls_);
     result.health = health_;
     result.health.images = all_.size();
     result.health.search_beats_gradient = space_->differentiable() && Survivors() < before;
@@ -74,7 +76,10 @@ class EnsembleRun {
                            .budget = active.region.radius(),
                            .any_wrong_class = true});
     calls_ += found.calls;
-    health_ += found.health;
+    // The same images may be counted by every part.
+    health_.zero_gradient = std::max(health_.zero_gradient, found.health.zero_gradient);
+    health_.flat_loss = std::max(health_.flat_loss, found.health.flat_loss);
+    health_.still_rising = std::max(health_.still_rising, found.health.still_rising);
     best_.Offer(active, found.parameters,
                 {.images = found.images,
                  .logits = found.logits,

@@ -37,7 +37,7 @@ class GradientRun {
       if (active.size() == 0) break;
       Restart(std::move(active), restart);
     }
-    AttackResult result = best_.Result(probe_.calls());
+    AttackResult result = best_.Result(start_.region, probe_.calls());
     result.trajectory = std::move(trajectory_);
     result.health = Health(result);
     return result;

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include <chrono>
+#include <cmath>
 
 namespace assay::robustness {
 namespace {
@@ -49,7 +50,9 @@ ProbeResult ModelProbe::Forward(const at::Tensor& images, const at::Tensor& para
     out.logits = model_.Logits(out.images);
   }
   calls_.forwards += images.size(0);
-  out.loss = measure::EvaluateObjective(objective_, out.logits, labels, targets, false).loss;
+  out.loss =
+      measure::EvaluateObjective(objective_, out.logits, labels, targets, measure::Slope::kNone)
+          .loss;
   out.fooled = FooledBy(out.logits, labels, targets);
   return out;
 }
@@ -69,9 +72,10 @@ ProbeResult ModelProbe::ForwardBackward(const at::Tensor& images, const at::Tens
     Fail(ErrorKind::kBadInput,
          "{}: its logits carry no gradient; use an attack without gradients (square, search)",
          model_.spec().name);
-  const auto value = measure::EvaluateObjective(objective_, logits, labels, targets, true);
-  at::Tensor seed = value.gradient;  // [B, K]
-  if (scale_free_) seed = seed / seed.abs().amax(1, true).clamp_min(1e-300);
+  const auto value =
+      measure::EvaluateObjective(objective_, logits, labels, targets,
+                                 scale_free_ ? measure::Slope::kDirection : measure::Slope::kExact);
+  const at::Tensor& seed = value.gradient;  // [B, K]
   at::Tensor gradient;
   {
     // A model in pixels spends all of this in its own backward; a transform's share is small.
@@ -79,7 +83,7 @@ ProbeResult ModelProbe::ForwardBackward(const at::Tensor& images, const at::Tens
     gradient = torch::autograd::grad({logits}, {leaf}, {seed.to(logits.scalar_type())})[0];
   }
   calls_.backwards += images.size(0);
-  if (!gradient.isfinite().all().item<bool>())
+  if (!std::isfinite(gradient.sum().item<double>()))  // one pass; not finite values stay so
     Fail(ErrorKind::kBadInput, "{}: the gradient with respect to {} is not finite",
          model_.spec().name, space_.name());
   ProbeResult out{.images = seen.detach(), .logits = logits.detach(), .loss = value.loss};

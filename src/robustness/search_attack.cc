@@ -19,8 +19,9 @@ class SearchAttack : public Attack {
     CheckInput(input);
     ModelProbe probe(model, *space_, measure::ParseObjective(options_.objective),
                      input.any_wrong_class);
-    ActiveImages active = AllImages(input, *space_, measure::ParseNorm(options_.norm),
-                                    Budgets(input, options_.epsilon));
+    const ActiveImages all = AllImages(input, *space_, measure::ParseNorm(options_.norm),
+                                       Budgets(input, options_.epsilon));
+    ActiveImages active = all;
     BestStates best(input);
     const at::Tensor identity = active.region.centre();
     best.Offer(active, identity,
@@ -44,7 +45,7 @@ class SearchAttack : public Attack {
         reach.index_copy_(0, active.rows,
                           (mine * at::where(better, kGrow, kShrink)).clamp(1e-3, 1));
     }
-    AttackResult result = best.Result(probe.calls());
+    AttackResult result = best.Result(all.region, probe.calls());
     result.health.images = input.images.size(0);
     return result;
   }

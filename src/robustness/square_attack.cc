@@ -212,7 +212,8 @@ class SquareAttack : public Attack {
     const Objective objective =
         measure::IsTargeted(asked) ? Objective::kTargetedMargin : Objective::kMargin;
     ModelProbe probe(model, *space_, objective, input.any_wrong_class);
-    ActiveImages active = AllImages(input, *space_, norm, Budgets(input, options_.epsilon));
+    const ActiveImages all = AllImages(input, *space_, norm, Budgets(input, options_.epsilon));
+    ActiveImages active = all;
     BestStates best(input);
     best.Offer(active, active.images,
                probe.Forward(active.images, active.images, active.labels, active.targets));
@@ -226,7 +227,7 @@ class SquareAttack : public Attack {
       best.Offer(active, proposed,
                  probe.Forward(active.images, proposed, active.labels, active.targets));
     }
-    AttackResult result = best.Result(probe.calls());
+    AttackResult result = best.Result(all.region, probe.calls());
     result.health.images = input.images.size(0);
     return result;
   }

@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <numeric>
@@ -106,7 +107,7 @@ class Trainer {
       Fail(ErrorKind::kBadInput, "{}: its logits carry no gradient", model_.spec().name);
     const at::Tensor seed =
         measure::EvaluateObjective(measure::ParseObjective(options_.objective), logits,
-                                   labels_.index_select(0, rows), {}, true)
+                                   labels_.index_select(0, rows), {}, measure::Slope::kExact)
             .gradient /
         static_cast<double>(rows.size(0));
     calls_.forwards += rows.size(0);
