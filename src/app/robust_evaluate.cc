@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "data/tile_image.h"
+#include "model/safetensors.h"
 #include "robustness/constructs.h"
 #include "robustness/evaluation_report.h"
 #include "robustness/tile_batch.h"
@@ -34,7 +35,7 @@ using robustness::EvaluationData;
 
 struct EvaluateArguments {
   TileArguments tiles;
-  std::string out, masks = "segment", threshold_split, intended_use;
+  std::string out, masks = "segment", threshold_split, intended_use, universal;
   int64_t limit = 0;
   robustness::EvaluationOptions options;
   robustness::NucleiOptions nuclei;
@@ -190,6 +191,17 @@ std::vector<std::string> GeneralFlags(const model::ImageClassifier& model,
   return flags;
 }
 
+robustness::PlannedItem ReadUniversal(const std::string& path) {
+  const auto file = model::SafetensorsFile::Open(path);
+  const at::Tensor budgets = file.Read("budgets").to(at::kDouble).contiguous();
+  const auto norm = file.metadata().find("norm");
+  if (norm == file.metadata().end())
+    Fail(ErrorKind::kBadInput, "{}: its metadata names no 'norm'", path);
+  return robustness::UniversalItem(
+      file.Read("perturbations"),
+      {budgets.data_ptr<double>(), budgets.data_ptr<double>() + budgets.numel()}, norm->second);
+}
+
 void PrintTable(const json& report) {
   std::vector<std::vector<std::string>> table = {
       {"", "accuracy", "95%", "fooling", "8-bit", "AUC", "REET ratio", "RMSE", "seconds"}};
@@ -255,6 +267,7 @@ void RunEvaluate(EvaluateArguments arguments) {
   subject.assay_version = ASSAY_VERSION;
   subject.created_at = TimeNow();
   subject.flags = GeneralFlags(*model, data, arguments.limit);
+  if (!arguments.universal.empty()) subject.more.push_back(ReadUniversal(arguments.universal));
   const fs::path run = arguments.out;
   const json report = robustness::RunEvaluation(
       *model, data, subject, arguments.options, run,
@@ -291,6 +304,8 @@ void AddRobustEvaluate(CLI::App& robust) {
       ->capture_default_str();
   command->add_option("--threshold-split", arguments->threshold_split,
                       "choose the locked threshold on this split; absent: on the clean tiles");
+  command->add_option("--universal", arguments->universal,
+                      "also evaluate the perturbations of `assay robust universal --out`");
   command->add_option("--intended-use", arguments->intended_use, "first paragraph of the report");
   BindOptions(*command, arguments->options, "Evaluation");
   AcceptFraction(*command, "--epsilon");

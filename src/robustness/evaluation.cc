@@ -48,13 +48,6 @@ AttackResult AttackRows(const model::ImageClassifier& model, const EvaluationDat
   return RunAttackInBatches(*MakeAttack(attack, item.space), model, input, options.batch).result;
 }
 
-struct CurvePoint {
-  double budget = 0;
-  Answers answers;
-  std::vector<bool> flipped;
-  double rmse_grey = 0;
-};
-
 json CurveJson(const EvaluationData& data, const PlannedItem& item,
                const std::vector<CurvePoint>& points) {
   const std::vector<int64_t> all = measure::AllOf(data.clean);
@@ -345,6 +338,7 @@ ItemReport EvaluateItem(const model::ImageClassifier& model, const EvaluationDat
     out["by_nuclei"] = ByNucleiJson(data, attacked.flipped);
     if (item.name == "pgd") out["confined"] = ConfinedJson(model, data, item, options);
   }
+  if (item.deltas.defined()) out["universal"] = UniversalJson(model, data, item, options, gallery);
   out["saliency"] = json::array();
   if (!item.moves_pixels) out["saliency"] = SaliencyJson(model, data, attacked, options);
   out["gallery"] = GalleryJson(model, data, item, attacked, options, gallery);

@@ -45,6 +45,14 @@ struct Attacked {
   double seconds = 0;
 };
 
+// What is left at one strength.
+struct CurvePoint {
+  double budget = 0;
+  measure::Answers answers;
+  std::vector<bool> flipped;
+  double rmse_grey = 0;
+};
+
 struct ItemReport {
   nlohmann::json item;       // docs/robustness-report.md
   measure::Answers answers;  // after
@@ -77,6 +85,13 @@ nlohmann::json ConfinedJson(const model::ImageClassifier& model, const Evaluatio
 // needs (up to twice); images that were right only.
 nlohmann::json MinimalEnergyJson(const model::ImageClassifier& model, const EvaluationData& data,
                                  const Attacked& attacked, const EvaluationOptions& options);
+// universal_item.cc: each perturbation by itself; what is kept is what the largest does.
+Attacked RunUniversalItem(const model::ImageClassifier& model, const EvaluationData& data,
+                          const PlannedItem& item, const EvaluationOptions& options,
+                          std::vector<CurvePoint>& curve);
+nlohmann::json UniversalJson(const model::ImageClassifier& model, const EvaluationData& data,
+                             const PlannedItem& item, const EvaluationOptions& options,
+                             const std::filesystem::path& gallery);
 // saliency_analysis.cc
 nlohmann::json SaliencyJson(const model::ImageClassifier& model, const EvaluationData& data,
                             const Attacked& attacked, const EvaluationOptions& options);

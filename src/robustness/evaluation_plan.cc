@@ -272,7 +272,7 @@ std::vector<PlannedItem> PlanEvaluation(const EvaluationOptions& options, int64_
          "channels",
          options.transforms, channels);
   }
-  if (items.empty()) Fail(ErrorKind::kUsage, "no attack and no transform to evaluate");
+
   for (PlannedItem& item : items) {
     if (!options.curves) item.budgets.clear();
     Describe(item);

@@ -70,7 +70,14 @@ struct PlannedItem {
   double strength_scale = 1;    // what is shown: budget * scale
   std::vector<double> budgets;  // of the curve, ascending, below the full one
   ReetSettings reet;            // with compat reet; the rest is not used then
+  at::Tensor deltas;            // kind universal: [n, C, H, W] of rising budgets; else undefined
 };
+
+// Universal perturbations that were made elsewhere (assay robust universal), one for each budget.
+// norm: linf or l2. Throws kBadInput when numbers differ or a perturbation is larger than its
+// budget.
+PlannedItem UniversalItem(const at::Tensor& deltas, const std::vector<double>& budgets,
+                          const std::string& norm);
 
 // For images of this size. Throws kUsage for unknown names.
 std::vector<PlannedItem> PlanEvaluation(const EvaluationOptions& options, int64_t channels,

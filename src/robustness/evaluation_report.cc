@@ -12,6 +12,8 @@ namespace assay::robustness {
 namespace {
 
 namespace fs = std::filesystem;
+using base::ErrorKind;
+using base::Fail;
 using measure::Answers;
 using nlohmann::json;
 
@@ -129,8 +131,10 @@ std::string HashOf(const at::Tensor& images, const at::Tensor& labels) {
 json RunEvaluation(const model::ImageClassifier& model, const EvaluationData& data,
                    const EvaluationSubject& subject, const EvaluationOptions& options,
                    const fs::path& run, const ItemReporter& report) {
-  const std::vector<PlannedItem> plan =
+  std::vector<PlannedItem> plan =
       PlanEvaluation(options, data.images.size(1), data.images.size(2), data.images.size(3));
+  plan.insert(plan.begin(), subject.more.begin(), subject.more.end());
+  if (plan.empty()) Fail(ErrorKind::kUsage, "no attack and no transform to evaluate");
   std::vector<FinishedItem> items;
   double seconds = 0;
   for (size_t i = 0; i < plan.size(); ++i) {

@@ -18,6 +18,7 @@ struct EvaluationSubject {
   std::string threshold_from;  // "clean scores of these tiles", "given", ...
   std::string intended_use, assay_version, created_at;
   std::vector<std::string> flags;  // about the whole: item "evaluation"
+  std::vector<PlannedItem> more;   // beside those of PlanEvaluation, before them
 };
 
 // Called before an item is run or taken from an earlier run.

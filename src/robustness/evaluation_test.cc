@@ -151,6 +151,29 @@ TEST_F(EvaluationTest, BatchesDoNotMatter) {
   }
 }
 
+TEST_F(EvaluationTest, UniversalPerturbationsAreScoredOneByOne) {
+  options_.attacks = "none";
+  const at::Tensor deltas = at::stack({at::zeros({3, 16, 16}), at::full({3, 16, 16}, 0.2)});
+  subject_.more = {UniversalItem(deltas, {0.1, 0.2}, "linf")};
+  const json report = Run();
+  const json& item = report.at("items")[0];
+  EXPECT_EQ(item.at("kind"), "universal");
+  const json& points = item.at("curve").at("points");
+  ASSERT_EQ(points.size(), 3u);
+  EXPECT_EQ(points[1].at("fooling_rate"), 0);
+  const at::Tensor after = Answers(model_, (data_.images + 0.2).clamp(0, 1));
+  int64_t flipped = 0;
+  for (int64_t i = 0; i < 10; ++i)
+    flipped += data_.clean.Correct(i) && after[i].item<int64_t>() != data_.clean.labels[i] ? 1 : 0;
+  EXPECT_EQ(item.at("metrics").at("flipped"), flipped);
+  EXPECT_EQ(item.at("universal").at("controls").size(), 2u);
+  EXPECT_THAT(ErrorMessage([&] {
+                UniversalItem(deltas, {0.1, 0.1}, "linf");
+              }),
+              HasSubstr("larger than"));
+  EXPECT_THROW(UniversalItem(deltas, {0.1}, "linf"), base::Error);
+}
+
 TEST_F(EvaluationTest, UnknownNamesAreRefused) {
   options_.attacks = "pgd,magic";
   EXPECT_THAT(ErrorMessage([&] { Run(); }), HasSubstr("magic"));

@@ -54,6 +54,27 @@ std::string Row(const json& report, const json& row, const PictureLoader& load) 
   return out;
 }
 
+// The one perturbation, and what chance does.
+std::string Universal(const json& item, const PictureLoader& load) {
+  if (!item.contains("universal")) return "";
+  const json& universal = item["universal"];
+  const std::string file = ReportText(universal, "picture");
+  const std::string bytes = file.empty() ? "" : load(file);
+  std::string out = "<div class=\"row\">";
+  if (!bytes.empty()) {
+    out += fmt::format(
+        "<figure><img src=\"{}\" alt=\"the perturbation\"><figcaption>the perturbation × {}"
+        "</figcaption></figure>",
+        PngUrl(bytes), EscapeMarkup(ReportText(universal, "amplification")));
+  }
+  out += "<div class=\"about\">One perturbation for all tiles.";
+  for (const json& control : universal.value("controls", json::array())) {
+    out += fmt::format("<br>Control {}: {}% flipped", EscapeMarkup(ReportText(control, "name")),
+                       FormatNumber(100 * ReportNumber(control, "fooling_rate").value_or(0), 1));
+  }
+  return out + "</div></div>\n";
+}
+
 }  // namespace
 
 std::string PngUrl(const std::string& bytes) {
@@ -80,6 +101,7 @@ std::string RobustnessGallery(const json& report, const PictureLoader& load) {
     // The first few are what most people look for; the rest is a click away.
     out += fmt::format("<details class=\"kind\"{}><summary>{}</summary>\n<div class=\"rows\">\n",
                        shown++ < 3 ? " open" : "", EscapeMarkup(ReportText(item, "title")));
+    out += Universal(item, load);
     for (const json& row : rows) out += Row(report, row, load);
     out += "</div></details>\n";
   }
