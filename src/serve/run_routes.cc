@@ -184,6 +184,22 @@ Reply RandomNeuron(const Service& service, const Request& request) {
   return JsonReply({{"layer", unit.layer}, {"index", unit.index}});
 }
 
+// The rules of `assay neurons show --html`, so that both look alike, and the quality scale as
+// grounds of map squares.
+std::string StyleSheet() {
+  const auto squares = [](view::Theme theme) {
+    std::string css;
+    for (int step = 0; step < view::kScaleSteps; ++step) {
+      css += "i." + view::ScaleClass(view::Scale::kQuality, step) + ",a." +
+             view::ScaleClass(view::Scale::kQuality, step) + "{background:" +
+             std::string(view::ScalePaint(view::Scale::kQuality, step, theme).fill) + "}\n";
+    }
+    return css;
+  };
+  return view::PageCss() + squares(view::Theme::kLight) + "@media (prefers-color-scheme:dark){\n" +
+         squares(view::Theme::kDark) + "}\n";
+}
+
 }  // namespace
 
 void AddRunRoutes(Router& router, Service& service) {
@@ -198,9 +214,8 @@ void AddRunRoutes(Router& router, Service& service) {
              [&service](const Request& request) { return LayerMap(service, request); });
   router.Add("GET", "/api/runs/{run}/random",
              [&service](const Request& request) { return RandomNeuron(service, request); });
-  // The rules of `assay neurons show --html`, so that both look alike.
   router.Add("GET", "/api/style.css", [](const Request&) {
-    return Reply{.type = "text/css; charset=utf-8", .body = view::PageCss()};
+    return Reply{.type = "text/css; charset=utf-8", .body = StyleSheet()};
   });
 }
 

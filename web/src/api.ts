@@ -18,6 +18,11 @@ export interface Overview extends RunInfo {
   polysemanticity?: { layer: number; units: number; polysemanticity: number; clusters: number; single_cluster: number }[];
   highlights?: { best: (UnitRef & { value: number })[]; polysemantic: (UnitRef & { value: number })[] };
 }
+export interface SaeRow {
+  name: string; kind: string; units: number; alive: number; drawn: number; measured: number; single_cluster: number; examples: number;
+  clusters: number; mean_distance: number; max_distance: number; intra: number | null; inter: number | null; polysemanticity: number;
+  l0?: number; unexplained?: number; dead?: number; loss?: number; loss_recovered?: number | null;
+}
 export interface LayerMap {
   layer: number; index: number[]; has_graph: boolean[];
   f1: (number | null)[]; polysemanticity: (number | null)[]; firing_rate: (number | null)[];

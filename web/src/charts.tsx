@@ -26,7 +26,7 @@ export function Chart({ x, lines, xLabel, yLabel, title, height = 230, low, high
       cursor: { y: false },
       axes: [{ ...axis, label: xLabel, ...(whole ? { incrs: [1, 2, 5, 10, 20] } : {}) }, { ...axis, label: yLabel, size: 52 }],
       series: [{ label: xLabel }, ...lines.map((line, i): uPlot.Series => ({
-        label: line.name, stroke: line.faint ? grid : kColours[i % kColours.length], width: line.faint ? 1 : 2, dash: line.faint ? [] : kDashes[i % kDashes.length],
+        label: line.name, spanGaps: true, stroke: line.faint ? grid : kColours[i % kColours.length], width: line.faint ? 1 : 2, dash: line.faint ? [] : kDashes[i % kDashes.length],
         points: { show: !line.faint && !line.bars && x.length < 30, size: 5 },
         ...(line.bars ? { paths: uPlot.paths.bars!({ size: [0.95, 60] }), fill: kColours[0], width: 0 } : {}),
         value: (_: uPlot, value: number | null) => (value === null ? '–' : value.toFixed(3)),
