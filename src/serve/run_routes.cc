@@ -86,6 +86,12 @@ Json LayersOf(const RunFacts& facts) {
   return out;
 }
 
+// Units of an image classifier (`assay neurons embed --images`), with tiles for examples.
+bool IsImageRun(const RunFacts& facts) {
+  const Json model = facts.manifest.value("model", Json::object());
+  return model.is_object() && model.value("type", "") == "image classifier";
+}
+
 Json DescribeRun(const ServedRun& run, const Service& service) {
   Json out = {{"name", run.name()},
               {"model", nullptr},
@@ -93,6 +99,7 @@ Json DescribeRun(const ServedRun& run, const Service& service) {
               {"robustness", run.has_robustness()},
               {"clusters", false},
               {"sae", false},
+              {"images", false},
               {"try", run.has_store() && service.work().try_text != nullptr}};
   if (!run.has_store()) return out;
   const auto facts = run.Facts();
@@ -101,35 +108,63 @@ Json DescribeRun(const ServedRun& run, const Service& service) {
   out["graphs"] = facts->graphs.size();
   out["clusters"] = !facts->measures.empty();
   out["sae"] = facts->manifest.contains("sae_evaluation");
-  out["unit_name"] = "neuron";
-  if (facts->manifest.contains("model"))
-    out["unit_name"] = facts->manifest["model"].contains("sae") ? "feature" : "neuron";
+  const Json model = facts->manifest.value("model", Json::object());
+  const bool images = IsImageRun(*facts);
+  out["images"] = images;
+  out["unit_name"] = images ? "unit" : model.contains("sae") ? "feature" : "neuron";
+  if (images) out["try"] = false;
   return out;
 }
 
-// Neurons worth a look first: the best graphs of several tokens, and the most polysemantic ones.
+// Held-out F1 of a unit's graph, and of the lookup of single tokens that it must beat.
+struct Held {
+  std::optional<double> graph, lookup;
+};
+
+// Neurons worth a look first: clear graphs whose context tells more than the token alone does, and
+// the most polysemantic units of those with enough examples to say so.
 Json Highlights(const RunFacts& facts) {
-  std::vector<const UnitRow*> best, mixed;
-  for (const UnitRow& row : facts.units) {
-    if (row.f1 && row.has_graph) best.push_back(&row);
-    if (row.polysemanticity) mixed.push_back(&row);
+  constexpr double kClear = 0.8;
+  constexpr int kEnoughExamples = 10;
+  constexpr size_t kShown = 6;
+  std::map<base::UnitId, Held> held;
+  for (const store::Score& score : facts.scores) {
+    if (score.set != "held_out" || !score.excluded.empty()) continue;
+    if (score.method == "n2g") held[score.unit].graph = score.f1;
+    if (score.method == "token_lookup") held[score.unit].lookup = score.f1;
   }
-  const auto take = [](std::vector<const UnitRow*>& rows, auto value) {
-    const size_t count = std::min<size_t>(rows.size(), 6);
-    std::partial_sort(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(count), rows.end(),
-                      [&](const UnitRow* a, const UnitRow* b) {
-                        return value(*a) != value(*b) ? value(*a) > value(*b) : a->unit < b->unit;
-                      });
+  struct Place {
+    double rank = 0, value = 0;
+    base::UnitId unit;
+    bool operator<(const Place& other) const {
+      return rank != other.rank ? rank > other.rank : unit < other.unit;
+    }
+  };
+  std::vector<Place> best, mixed;
+  for (const auto& [unit, f1] : held) {
+    if (!f1.graph) continue;
+    // Below the clear ones, in the order of F1 itself.
+    const bool clear = *f1.graph >= kClear;
+    best.push_back(
+        {clear ? 1 + *f1.graph - f1.lookup.value_or(0) : *f1.graph - 1, *f1.graph, unit});
+  }
+  for (const store::UnitMeasures& row : facts.measures) {
+    if (row.polysemanticity && row.examples >= kEnoughExamples)
+      mixed.push_back({*row.polysemanticity, *row.polysemanticity, row.unit});
+  }
+  const auto take = [](std::vector<Place>& places) {
+    const size_t count = std::min(places.size(), kShown);
+    std::partial_sort(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(count),
+                      places.end());
     Json out = Json::array();
     for (size_t i = 0; i < count; ++i) {
-      out.push_back({{"layer", rows[i]->unit.layer},
-                     {"index", rows[i]->unit.index},
-                     {"value", value(*rows[i])}});
+      out.push_back({{"layer", places[i].unit.layer},
+                     {"index", places[i].unit.index},
+                     {"value", places[i].value}});
     }
     return out;
   };
-  return {{"best", take(best, [](const UnitRow& row) { return *row.f1; })},
-          {"polysemantic", take(mixed, [](const UnitRow& row) { return *row.polysemanticity; })}};
+  return {{"best", take(best)}, {"polysemantic", take(mixed)}};
 }
 
 Reply Overview(const Service& service, const Request& request) {
@@ -176,11 +211,12 @@ Reply LayerMap(const Service& service, const Request& request) {
 Reply RandomNeuron(const Service& service, const Request& request) {
   const ServedRun& run = service.Run(request.Text("run"));
   const auto facts = run.Facts();
-  if (facts->graphs.empty())
-    base::Fail(base::ErrorKind::kNotFound, "{}: has no graphs yet", run.name());
+  // Of those with a graph, where there are graphs at all.
+  const size_t count = facts->graphs.empty() ? facts->units.size() : facts->graphs.size();
+  if (count == 0) base::Fail(base::ErrorKind::kNotFound, "{}: has no units yet", run.name());
   const auto seed = static_cast<uint64_t>(request.Integer("seed", 0, 1'000'000'000));
-  const uint64_t at = base::Rng(seed, "random neuron", 0).Below(facts->graphs.size());
-  const base::UnitId unit = facts->units[facts->graphs[at]].unit;
+  const uint64_t at = base::Rng(seed, "random neuron", 0).Below(count);
+  const base::UnitId unit = facts->units[facts->graphs.empty() ? at : facts->graphs[at]].unit;
   return JsonReply({{"layer", unit.layer}, {"index", unit.index}});
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,10 @@ namespace assay::serve {
 struct ModelWork {
   // POST .../try: see docs/openapi.yaml. Called from several threads. Null: there is none.
   std::function<Json(const ServedRun& run, const Json& request)> try_text;
+  // A PNG of the image patches that a unit fires on, a cluster or all; see docs/openapi.yaml.
+  // Called from several threads. Null: there is none.
+  std::function<std::string(const ServedRun& run, base::UnitId unit, std::optional<int> cluster)>
+      sheet;
   // Kind of job -> what it does with the request's "parameters". Called by the job worker.
   std::map<std::string, std::function<Json(const ServedRun&, const Json&, const JobContext&)>> jobs;
 };

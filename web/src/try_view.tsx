@@ -43,11 +43,11 @@ function SideBySide({ tokens, unit }: { tokens: string[]; unit: TriedUnit }) {
           </span>
         ))}
       </div>
-      <table class="unseen">
+      <div class="unseen"><table>
         <caption>Activation and prediction by token</caption>
         <thead><tr><th scope="col">token</th><th scope="col">share of the largest activation</th><th scope="col">predicted</th></tr></thead>
         <tbody>{tokens.map((token, i) => <tr key={i}><th scope="row">{token}</th><td>{number(share(unit.activations[i]))}</td><td>{number(unit.predicted?.[i])}</td></tr>)}</tbody>
-      </table>
+      </table></div>
     </>
   );
 }
