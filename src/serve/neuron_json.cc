@@ -29,10 +29,13 @@ ExampleKind ParseKind(const std::string& name) {
   Fail(ErrorKind::kUsage, "kind is '{}'; expected top, bottom, quantile, given or above", name);
 }
 
-// Three significant decimals are more than a page can show.
+// Five significant digits are more than a page can show. Not decimals: there are models whose
+// largest activations are 1e-7.
 Json Short(double value) {
   if (!std::isfinite(value)) return nullptr;
-  return std::round(value * 1e4) / 1e4;
+  if (value == 0) return 0.0;
+  const double unit = std::pow(10.0, 4 - std::floor(std::log10(std::abs(value))));
+  return std::isfinite(unit) ? std::round(value * unit) / unit : value;
 }
 
 Json ShortNumbers(std::span<const float> values) {

@@ -25,8 +25,8 @@ export function Chart({ x, lines, xLabel, yLabel, title, height = 230, low, high
       width: element.clientWidth || 400, height, legend: { show: lines.length > 1 && !lines.some((line) => line.faint) },
       scales: { x: { time: false }, y: { range: (_: uPlot, least: number, most: number) => [low ?? Math.min(0, least), high ?? (most > 0 ? most * 1.05 : 1)] } },
       cursor: { y: false },
-      axes: [{ ...axis, label: xLabel, ...(whole ? { incrs: [1, 2, 5, 10, 20] } : {}) }, { ...axis, label: yLabel, size: 52 }],
-      series: [{ label: xLabel, value: (_: uPlot, value: number | null) => (value === null ? '' : String(value)) }, ...lines.map((line): uPlot.Series => ({
+      axes: [{ ...axis, label: xLabel, size: 32, ...(whole ? { incrs: [1, 2, 5, 10, 20] } : {}) }, { ...axis, label: yLabel, size: 52 }],
+      series: [{ label: '', value: (_: uPlot, value: number | null) => (value === null ? '' : `${xLabel} ${value}`) }, ...lines.map((line): uPlot.Series => ({
         label: line.name, spanGaps: true, stroke: line.faint ? grid : kColours[strong.indexOf(line) % kColours.length], width: line.faint ? 1 : 2, dash: line.faint ? [] : kDashes[strong.indexOf(line) % kDashes.length],
         points: { show: !line.faint && !line.bars && x.length < 30, size: 5 },
         ...(line.bars ? { paths: uPlot.paths.bars!({ size: [0.95, 60] }), fill: kColours[0], width: 0 } : {}),

@@ -26,8 +26,8 @@ function Compare({ run, row }: { run: string; row: PictureRow }) {
         <img class="over" src={pictureAt(run, row.pictures.perturbed)} alt="perturbed tile" draggable={false} />
         <b>original</b><b>perturbed</b>
       </div>
-      <div class="under slider"><label class="field grow"><span>from the original (right) to the perturbed (left)</span>
-        <input type="range" min="0" max="100" value={at} onInput={(event) => { setBlink(false); setAt(Number(event.currentTarget.value)); }} aria-valuetext={`${100 - at} % perturbed`} /></label>
+      <div class="under slider"><label class="field grow"><span>border between original and perturbed</span>
+        <input type="range" min="0" max="100" value={at} onInput={(event) => { setBlink(false); setAt(Number(event.currentTarget.value)); }} aria-valuetext={`${at} % original, ${100 - at} % perturbed`} /></label>
         <button type="button" aria-pressed={blink} onClick={() => setBlink(!blink)}>{blink ? 'Stop' : 'Alternate'}</button></div>
     </div>
   );

@@ -23,11 +23,11 @@ function Row({ name, metrics, note, item, chosen, run }: { name: string; metrics
   return (
     <tr class={chosen ? 'chosen' : ''}>
       <th scope="row">{item ? <a href={href([run, 'robustness'], { item: item.name })} aria-current={chosen ? 'true' : undefined}>{name}</a> : <b>{name}</b>}<br /><small class="quiet">{note}</small></th>
-      <td class="meter" style={{ '--share': metrics.accuracy?.value ?? 0 }}><i aria-hidden="true" /><Between of={metrics.accuracy} /></td>
+      <td class="meter low" style={{ '--share': metrics.accuracy?.value ?? 0 }}><i aria-hidden="true" /><Between of={metrics.accuracy} /></td>
       <td>{metrics.fooling_rate ? <b><Between of={metrics.fooling_rate} /></b> : '–'}</td>
       <td><Between of={metrics.auc} /></td>
       <td>{number(metrics.sensitivity?.value)} / {number(metrics.specificity?.value)}</td>
-      <td>{stored('png')}</td><td>{stored('jpeg90')}</td><td>{stored('jpeg75')}</td>
+      <td>{item?.stored ? ['png', 'jpeg90', 'jpeg75'].map(stored).join(' / ') : '–'}</td>
       <td>{number(item?.energy?.rmse_grey?.median)}</td><td>{number(item?.energy?.ssim?.median, 3)}</td>
     </tr>
   );
@@ -37,8 +37,7 @@ function Table({ report, run, chosen }: { report: Report; run: string; chosen?: 
   return (
     <div class="wide"><table class="scores evaluation">
       <thead>
-        <tr><td /><td colSpan={4} /><th scope="colgroup" colSpan={3}>still fooled when stored as</th><th scope="colgroup" colSpan={2}>median size</th></tr>
-        <tr><th scope="col">what was done</th><th scope="col">accuracy</th><th scope="col">fooled</th><th scope="col">AUC</th><th scope="col">sens. / spec.</th><th scope="col">PNG</th><th scope="col">JPEG 90</th><th scope="col">JPEG 75</th><th scope="col">RMSE, grey levels</th><th scope="col">SSIM</th></tr>
+        <tr><th scope="col">what was done</th><th scope="col">accuracy</th><th scope="col">fooled</th><th scope="col">AUC</th><th scope="col">sens. / spec.</th><th scope="col">still fooled as<br />PNG / JPEG 90 / 75</th><th scope="col">RMSE,<br />grey levels</th><th scope="col">SSIM</th></tr>
       </thead>
       <tbody>
         <Row name="Nothing" note="the tiles as they are" metrics={report.clean} run={run} />
@@ -82,7 +81,7 @@ export function ImagesView({ run, query }: { run: RunInfo; query: Record<string,
             ['patients', data.patients ? String(data.patients) : '–'], ['clean accuracy', <Between of={report.clean.accuracy} digits={3} />], ['clean AUC', <Between of={report.clean.auc} digits={3} />],
             ['worst-case accuracy', <Between of={report.worst_case?.metrics.accuracy} digits={3} />], ['calibration error', <Between of={report.clean.ece} digits={3} />]]} /></section>
           <section><h2>What was done, and what came of it</h2><Table report={report} run={run.name} chosen={item?.name} />
-            <p class="quiet">Fooled: share of the correctly answered tiles whose answer changes. Ranges: 95 % bootstrap over {data.clusters === 'patient' ? 'patients' : 'tiles'}. Size: over all tiles; one grey level is 1/255.</p></section>
+            <p class="quiet">Fooled: share of the correctly answered tiles whose answer changes. Ranges: 95 % bootstrap over {data.clusters === 'patient' ? 'patients' : 'tiles'}. RMSE and SSIM: medians over all tiles; one grey level is 1/255.</p></section>
           <Curves report={report} />
           {item && <ItemView key={item.name} run={run.name} report={report} item={item} query={query} set={set} />}
           {!!report.flags?.length && <section><h2>What makes numbers doubtful</h2><ul class="flags">{report.flags.map((flag, i) => <li key={i}><b>{report.items.find((one) => one.name === flag.item)?.title ?? flag.item}</b> {flag.text}</li>)}</ul></section>}

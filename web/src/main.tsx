@@ -13,6 +13,7 @@ import { StudyView } from './study_view';
 import { TryView } from './try_view';
 
 function tabsOf(run: RunInfo): [string, string][] {
+  if (!run.neurons) return [['', 'Robustness']];
   const tabs: [string, string][] = [['', 'Overview']];
   if (run.neurons) tabs.push(['search', 'Search']);
   if (run.try) tabs.push(['try', 'Try it']);
@@ -56,7 +57,7 @@ function Page({ runs }: { runs: RunInfo[] }) {
           </select>
         )}
         {run && <nav aria-label="views">{tabsOf(run).map(([key, text]) => (
-          <a key={key} href={href(key ? [run.name, key] : [run.name])} aria-current={key === view ? 'page' : undefined}>{text}</a>
+          <a key={key} href={href(key ? [run.name, key] : [run.name])} aria-current={key === view || (!run.neurons && view === 'robustness') ? 'page' : undefined}>{text}</a>
         ))}</nav>}
       </header>
       <main ref={main} tabIndex={-1}>

@@ -4,7 +4,7 @@ import { at, query as search, send, ask, useAsk, type Job, type Neuron, type Pic
 import { Chart } from './charts';
 import { Examples } from './examples';
 import { GraphView } from './graph_view';
-import { count, Facts, Loaded, number, percent, plural } from './parts';
+import { amount, count, Facts, Loaded, number, percent, plural } from './parts';
 import { go, href, neuronHref } from './route';
 
 function Scores({ neuron }: { neuron: Neuron }) {
@@ -160,7 +160,7 @@ export function NeuronView({ run, layer, index, query }: { run: RunInfo; layer: 
           <GraphView picture={data} chosen={node} onChoose={(chosen) => set({ node: chosen ?? undefined })} />
         )}</Loaded> : <GraphJob run={run.name} unit={{ layer, index }} onDone={() => setAgain(again + 1)} />}
         {neuron.stats && <section class="panel"><Facts of={[
-          ['largest activation', number(neuron.stats.maximum, 3)], ['mean', number(neuron.stats.mean, 3)], ['deviation', number(neuron.stats.deviation, 3)],
+          ['largest activation', amount(neuron.stats.maximum)], ['mean', amount(neuron.stats.mean, 3)], ['deviation', amount(neuron.stats.deviation, 3)],
           ['fires on', percent(neuron.stats.firing_rate)], ['tokens seen', count(neuron.stats.tokens)],
           ...(held ? [['F1, held-out', number(held.f1)] as [string, string], ['best lookup', number(lookup)] as [string, string]] : []),
           ['polysemanticity', number(neuron.measures?.polysemanticity)]]} /></section>}

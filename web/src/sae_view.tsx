@@ -24,8 +24,8 @@ function Comparison({ rows }: { rows: SaeRow[] }) {
     return all.length > 1 ? (low ? Math.min(...all) : Math.max(...all)) : undefined;
   };
   const columns: [string, (row: SaeRow) => number | null | undefined, number, boolean | null][] = [
-    ['active features (L0)', (row) => row.l0, 1, null], ['unexplained variance', (row) => row.unexplained, 4, true], ['loss recovered', (row) => row.loss_recovered, 3, false],
-    ['dead', (row) => row.dead, 0, true], ['clusters a unit', (row) => row.clusters, 2, true], ['mean distance', (row) => row.mean_distance, 3, true],
+    ['active (L0)', (row) => row.l0, 1, null], ['unexplained', (row) => row.unexplained, 4, true], ['loss recovered', (row) => row.loss_recovered, 3, false],
+    ['dead', (row) => row.dead, 0, true], ['clusters', (row) => row.clusters, 2, true], ['mean distance', (row) => row.mean_distance, 3, true],
     ['within', (row) => row.intra, 3, null], ['between', (row) => row.inter, 3, null], ['polysemanticity', (row) => row.polysemanticity, 3, true],
   ];
   return (
@@ -39,8 +39,8 @@ function Comparison({ rows }: { rows: SaeRow[] }) {
       <section>
         <h2>Figures</h2>
         <div class="wide"><table class="scores">
-          <thead><tr><th scope="col">units of</th><th scope="col">kind</th><th scope="col">units</th>{columns.map(([name]) => <th scope="col" key={name}>{name}</th>)}</tr></thead>
-          <tbody>{rows.map((row) => <tr key={row.name}><th scope="row">{row.name}</th><td>{titleOf(row.kind)}</td><td>{row.units}</td>
+          <thead><tr><th scope="col">units of</th><th scope="col" class="text">kind</th><th scope="col">units</th>{columns.map(([name]) => <th scope="col" key={name}>{name}</th>)}</tr></thead>
+          <tbody>{rows.map((row) => <tr key={row.name}><th scope="row">{row.name}</th><td class="text">{titleOf(row.kind)}</td><td>{row.units}</td>
             {columns.map(([name, value, digits, low]) => {
               const one = value(row), top = low === null ? undefined : best(value, low);
               return <td key={name}>{top !== undefined && row.kind !== 'neurons' && one === top ? <b>{number(one, digits)}</b> : number(one, digits)}</td>;

@@ -1,7 +1,7 @@
 // The two-alternative forced-choice task: given a unit's graph, which of two texts makes it fire more? Keys alone suffice.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { at, query as search, send, useAsk, type Picture, type RunInfo, type Trial } from './api';
-import { Loaded, number, percent, plural } from './parts';
+import { amount, Loaded, percent, plural } from './parts';
 import { go, href, neuronHref } from './route';
 import { GraphView } from './graph_view';
 
@@ -15,7 +15,7 @@ function Choice({ trial, side, answer, chosen, onChoose }: { trial: Trial; side:
     <button type="button" class={`choice ${mark ?? ''}`} aria-pressed={chosen === side} disabled={answer !== null} onClick={() => onChoose(side)}>
       <kbd>{side === 0 ? '←' : '→'}</kbd>
       <span class="text">{first > 0 && '… '}{text.tokens.slice(first, last).map((token, i) => (first + i === text.pivot ? <mark key={i}>{token}</mark> : token))}{last < text.tokens.length && ' …'}</span>
-      {answer && <span class="quiet">activation {number(answer.activations[side], 3)}{answer.stronger === side ? ': this one' : ''}</span>}
+      {answer && <span class="quiet">activation {amount(answer.activations[side])}{answer.stronger === side ? ': this one' : ''}</span>}
     </button>
   );
 }

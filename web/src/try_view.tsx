@@ -1,7 +1,7 @@
 // A text of the reader's own: what the units really do on it, and what one unit's graph says they should.
 import { useEffect, useState } from 'preact/hooks';
 import { at, send, type RunInfo, type Tried } from './api';
-import { number, percent, plural, Toggle } from './parts';
+import { amount, number, percent, plural, Toggle } from './parts';
 import { go, href, neuronHref } from './route';
 import { Tokens } from './tokens';
 
@@ -19,7 +19,7 @@ function Agreement({ unit }: { unit: TriedUnit }) {
     <p class="verdict">
       {real === 0 && told === 0 ? 'The unit does not fire here, and its graph agrees.'
         : <>Fires on <b>{plural(real, 'token')}</b>; the graph says {told}; <b>{both}</b> in common.</>}
-      {' '}<span class="quiet">Firing: above {kFires} of the largest activation, {number(unit.max_activation, 3)}.</span>
+      {' '}<span class="quiet">Firing: above {kFires} of the largest activation, {amount(unit.max_activation)}.</span>
     </p>
   );
 }
@@ -31,7 +31,7 @@ function SideBySide({ tokens, unit }: { tokens: string[]; unit: TriedUnit }) {
   return (
     <>
       <p class="quiet legend"><i class="swatch real" aria-hidden="true" /> measured {unit.predicted && <><i class="swatch told" aria-hidden="true" /> predicted by the graph</>}
-        <span class="reading">{here === null ? ' Point at a token for its values.' : <> <b>{tokens[here]}</b> activation {number(unit.activations[here], 3)} ({number(share(unit.activations[here]))} of the largest){unit.predicted ? `, predicted ${number(unit.predicted[here])}` : ''}</>}</span></p>
+        <span class="reading">{here === null ? ' Point at a token for its values.' : <> <b>{tokens[here]}</b> activation {amount(unit.activations[here])} ({number(share(unit.activations[here]))} of the largest){unit.predicted ? `, predicted ${number(unit.predicted[here])}` : ''}</>}</span></p>
       <div class="columns-of-tokens" aria-hidden="true" onPointerLeave={() => setHere(null)}>
         {tokens.map((token, i) => (
           <span key={i} class="column" onPointerEnter={() => setHere(i)} onClick={() => setHere(i)}>
