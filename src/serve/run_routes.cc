@@ -10,34 +10,13 @@
 namespace assay::serve {
 namespace {
 
-struct Means {
-  double f1 = 0, recall = 0, precision = 0;
-  int units = 0, excluded = 0, precision_units = 0;
-
-  // As the paper: the mean of the neurons' values; a graph that predicts nothing has no precision.
-  void Add(const store::Score& score) {
-    if (!score.excluded.empty()) {
-      ++excluded;
-      return;
-    }
-    ++units;
-    f1 += (score.f1.value_or(0) - f1) / units;
-    recall += (score.recall.value_or(0) - recall) / units;
-    if (score.precision) precision += (*score.precision - precision) / ++precision_units;
-  }
-};
-
-Json ScoresByLayer(const RunFacts& facts) {
-  std::map<std::tuple<std::string, int, std::string>, Means> means;
-  for (const store::Score& score : facts.scores)
-    means[{score.set, score.unit.layer, score.method}].Add(score);
+Json ScoresByLayer(const std::vector<store::ScoreMeans>& means) {
   Json out = Json::array();
-  for (const auto& [key, row] : means) {
-    const auto& [set, layer, method] = key;
-    Json line = {{"set", set},         {"layer", layer},
-                 {"method", method},   {"title", view::MethodTitle(method)},
-                 {"units", row.units}, {"excluded", row.excluded},
-                 {"f1", nullptr},      {"precision", nullptr},
+  for (const store::ScoreMeans& row : means) {
+    Json line = {{"set", row.set},       {"layer", row.layer},
+                 {"method", row.method}, {"title", view::MethodTitle(row.method)},
+                 {"units", row.units},   {"excluded", row.excluded},
+                 {"f1", nullptr},        {"precision", nullptr},
                  {"recall", nullptr}};
     if (row.units > 0) {
       line["f1"] = row.f1;
@@ -94,6 +73,10 @@ Json DescribeRun(const ServedRun& run, const Service& service) {
               {"clusters", false},
               {"sae", false},
               {"try", run.has_store() && service.work().try_text != nullptr}};
+  out["jobs"] = Json::array();
+  for (const auto& [name, kind] : service.work().jobs) {
+    if (!kind.offered || kind.offered(run)) out["jobs"].push_back(name);
+  }
   if (!run.has_store()) return out;
   const auto facts = run.Facts();
   out["model"] = facts->model;
@@ -102,8 +85,9 @@ Json DescribeRun(const ServedRun& run, const Service& service) {
   out["clusters"] = !facts->measures.empty();
   out["sae"] = facts->manifest.contains("sae_evaluation");
   out["unit_name"] = "neuron";
-  if (facts->manifest.contains("model"))
-    out["unit_name"] = facts->manifest["model"].contains("sae") ? "feature" : "neuron";
+  const auto model = facts->manifest.find("model");
+  if (model != facts->manifest.end() && model->contains("sae") && !(*model)["sae"].is_null())
+    out["unit_name"] = "feature";
   return out;
 }
 
@@ -140,7 +124,7 @@ Reply Overview(const Service& service, const Request& request) {
   out["hook"] = facts->hook;
   out["manifest"] = facts->manifest;
   out["layers"] = LayersOf(*facts);
-  out["scores"] = ScoresByLayer(*facts);
+  out["scores"] = ScoresByLayer(*run.MeanScores());
   out["polysemanticity"] = PolysemanticityByLayer(*facts);
   out["highlights"] = Highlights(*facts);
   return JsonReply(out);
@@ -151,7 +135,7 @@ Reply LayerMap(const Service& service, const Request& request) {
   const ServedRun& run = service.Run(request.Text("run"));
   const int layer = static_cast<int>(request.Integer("layer", 0, 1'000'000));
   const auto facts = run.Facts();
-  const auto store = run.Borrow();
+  const std::map<base::UnitId, double> rates = run.Borrow()->FiringRates(layer);
   Json index = Json::array(), graph = Json::array(), f1 = Json::array(),
        polysemanticity = Json::array(), firing = Json::array();
   for (const UnitRow& row : facts->units) {
@@ -160,8 +144,8 @@ Reply LayerMap(const Service& service, const Request& request) {
     graph.push_back(row.has_graph);
     f1.push_back(NumberOrNull(row.f1));
     polysemanticity.push_back(NumberOrNull(row.polysemanticity));
-    const auto stats = store->GetStats(row.unit);
-    firing.push_back(stats ? Json(stats->firing_rate) : Json(nullptr));
+    const auto rate = rates.find(row.unit);
+    firing.push_back(rate == rates.end() ? Json(nullptr) : NumberOrNull(rate->second));
   }
   if (index.empty())
     base::Fail(base::ErrorKind::kNotFound, "{}: has no layer {}", run.name(), layer);
