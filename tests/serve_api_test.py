@@ -172,6 +172,7 @@ def ask_everything(server, report, pictures):
     expect("prompts", len(ask("GET", neuron + "/prompts/{rank}", rank=rank, **place)[1]["prompts"]) > 0)
     ask("GET", neuron + "/prompts/{rank}", rank=9999, **place)
     ask("GET", neuron + "/similar", **place)
+    ask("GET", neuron + "/sheet", **place)
     token = next(node["text"] for node in picture["nodes"] if node["activating"])
     hits = ask("GET", runs + "/search", "?" + urllib.parse.urlencode({"activating": token, "limit": 100}), run="stories")
     expect(f"{token} is found", any(hit["index"] == unit["index"] for hit in hits[1]["hits"]))

@@ -264,17 +264,19 @@ serve::ModelWork ServedModels(const std::string& model, const std::string& devic
   work.try_text = [models](const serve::ServedRun& run, const Json& request) {
     return TryText(*models, run, request);
   };
-  work.jobs["graph"] = {.offered = [](const serve::ServedRun& run) { return run.has_store(); },
-                        .check =
-                            [](const serve::ServedRun& run, const Json& parameters) {
-                              UnitOf(run, parameters);
-                              RequireManifest(*run.Borrow(), "graph", "assay neurons graph");
-                            },
-                        .work =
-                            [models](const serve::ServedRun& run, const Json& parameters,
-                                     const serve::JobContext& job) {
-                              return BuildGraph(*models, run, parameters, job);
-                            }};
+  work.jobs["graph"] = {
+      .offered =
+          [](const serve::ServedRun& run) { return run.has_store() && !run.Facts()->images; },
+      .check =
+          [](const serve::ServedRun& run, const Json& parameters) {
+            UnitOf(run, parameters);
+            RequireManifest(*run.Borrow(), "graph", "assay neurons graph");
+          },
+      .work =
+          [models](const serve::ServedRun& run, const Json& parameters,
+                   const serve::JobContext& job) {
+            return BuildGraph(*models, run, parameters, job);
+          }};
   return work;
 }
 

@@ -5,7 +5,6 @@
 
 #include "serve/json_values.h"
 #include "serve/neuron_json.h"
-#include "view/svg.h"
 
 namespace assay::serve {
 
@@ -45,7 +44,7 @@ std::vector<std::vector<int>> ExamplesOfNodes(const std::vector<store::TrieNode>
 }
 
 Json NeuronPicture(const ServedRun& run, base::UnitId unit, std::optional<int> cluster,
-                   const view::DrawOptions& options) {
+                   const view::DrawOptions& options, view::SvgOptions svg) {
   const auto facts = run.Facts();
   const auto store = run.Borrow();
   std::optional<store::Graph> graph;
@@ -74,9 +73,10 @@ Json NeuronPicture(const ServedRun& run, base::UnitId unit, std::optional<int> c
                      {"examples", examples}});
   }
   // One of its own for every picture that a page can show at once.
-  const std::string id = fmt::format("graph-{}-{}-{}-{}", unit.layer, unit.index,
-                                     cluster ? std::to_string(*cluster) : "all", options.max_nodes);
-  return {{"svg", view::WriteSvg(drawn, {.id = id, .standalone = false})},
+  svg.id = fmt::format("graph-{}-{}-{}-{}", unit.layer, unit.index,
+                       cluster ? std::to_string(*cluster) : "all", options.max_nodes);
+  svg.standalone = false;
+  return {{"svg", view::WriteSvg(drawn, svg)},
           {"description", view::DescribeGraph(drawn)},
           {"nodes", nodes}};
 }

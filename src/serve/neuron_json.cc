@@ -144,13 +144,21 @@ Json Place(const UnitRow* row) {
 
 // The neighbours to walk to: with a graph, where there are graphs at all.
 void AddNeighbours(Json& out, const RunFacts& facts, base::UnitId unit) {
-  const auto at = std::lower_bound(
-      facts.graphs.begin(), facts.graphs.end(), unit,
-      [&](size_t place, base::UnitId wanted) { return facts.units[place].unit < wanted; });
-  const bool here = at != facts.graphs.end() && facts.units[*at].unit == unit;
-  const auto next = here ? std::next(at) : at;
-  out["previous"] = Place(at == facts.graphs.begin() ? nullptr : &facts.units[*std::prev(at)]);
-  out["next"] = Place(next == facts.graphs.end() ? nullptr : &facts.units[*next]);
+  const auto walk = [&](auto begin, auto end, auto row_at) {
+    const auto at = std::lower_bound(begin, end, unit, [&](const auto& place, base::UnitId wanted) {
+      return row_at(place).unit < wanted;
+    });
+    const auto next = at != end && row_at(*at).unit == unit ? std::next(at) : at;
+    out["previous"] = at == begin ? Json(nullptr) : Place(&row_at(*std::prev(at)));
+    out["next"] = next == end ? Json(nullptr) : Place(&row_at(*next));
+  };
+  if (facts.graphs.empty()) {
+    walk(facts.units.begin(), facts.units.end(),
+         [](const UnitRow& row) -> const UnitRow& { return row; });
+  } else {
+    walk(facts.graphs.begin(), facts.graphs.end(),
+         [&](size_t place) -> const UnitRow& { return facts.units[place]; });
+  }
 }
 
 std::string HookName(std::string hook, int layer) {

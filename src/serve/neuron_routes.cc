@@ -56,8 +56,21 @@ Reply Examples(const Service& service, const Request& request) {
 Reply Picture(const Service& service, const Request& request) {
   view::DrawOptions options;
   options.max_nodes = static_cast<int>(request.Integer("nodes", 1, 400, options.max_nodes));
-  return JsonReply(
-      NeuronPicture(service.Run(request.Text("run")), request.Unit(), ClusterOf(request), options));
+  view::SvgOptions svg;
+  if (request.Flag("small")) {  // for a card among many
+    svg.legend = false;
+    svg.wrap_width_px = 330;
+  }
+  return JsonReply(NeuronPicture(service.Run(request.Text("run")), request.Unit(),
+                                 ClusterOf(request), options, svg));
+}
+
+Reply Sheet(const Service& service, const Request& request) {
+  const ServedRun& run = service.Run(request.Text("run"));
+  if (!service.work().sheet)
+    base::Fail(base::ErrorKind::kUnsupported, "this server draws no tiles");
+  return {.type = "image/png",
+          .body = service.work().sheet(run, request.Unit(), ClusterOf(request))};
 }
 
 Json TokensJson(const std::vector<std::string>& tokens) {
@@ -147,6 +160,8 @@ void AddNeuronRoutes(Router& router, Service& service) {
     return JsonReply(NeuronPrompts(service.Run(request.Text("run")), request.Unit(),
                                    static_cast<int>(request.Integer("rank", 0, 1'000'000))));
   });
+  router.Add("GET", neuron + "/sheet",
+             [&service](const Request& request) { return Sheet(service, request); });
   router.Add("GET", neuron + "/similar",
              [&service](const Request& request) { return Similar(service, request); });
   router.Add("GET", "/api/runs/{run}/search",

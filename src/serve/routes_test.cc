@@ -33,6 +33,8 @@ TEST_F(RoutesTest, RunsSayWhatTheyHave) {
   EXPECT_EQ(runs[0]["graphs"], 6);
   EXPECT_TRUE(runs[0]["clusters"].get<bool>());
   EXPECT_FALSE(runs[0]["try"].get<bool>());
+  EXPECT_FALSE(runs[0]["images"].get<bool>());
+  EXPECT_EQ(runs[0]["unit_name"], "neuron");
   EXPECT_FALSE(runs[0]["robustness"].get<bool>());
   EXPECT_TRUE(runs[1]["robustness"].get<bool>());
   EXPECT_FALSE(runs[1]["neurons"].get<bool>());
@@ -52,7 +54,10 @@ TEST_F(RoutesTest, OverviewHasMeansOfTheScores) {
   const Json overview = api_.Get(run_);
   EXPECT_EQ(overview["layers"].size(), 3u);
   EXPECT_EQ(overview["layers"][0]["units"], 2);
-  EXPECT_EQ(overview["highlights"]["polysemantic"][0]["value"], 0.4);
+  EXPECT_EQ(overview["highlights"]["polysemantic"].size(), 0u);  // 2 examples say too little
+  EXPECT_EQ(overview["highlights"]["best"].size(), 4u);
+  EXPECT_EQ(overview["highlights"]["best"][0],
+            Json::parse(R"({"layer": 2, "index": 5, "value": 0.5})"));
   EXPECT_EQ(overview["polysemanticity"][0]["clusters"], 2);
   bool found = false;
   for (const Json& row : overview["scores"]) {
@@ -163,6 +168,18 @@ TEST_F(RoutesTest, GraphIsDrawnWithTokensAsText) {
   ErrorAt(neuron_ + "/graph", {{"cluster", "0"}}, 404);
   ErrorAt(neuron_ + "/graph", {{"nodes", "401"}}, 400);
   ErrorAt(run_ + "/neurons/0/1/graph", {}, 404);
+}
+
+TEST_F(RoutesTest, SheetNeedsAServerThatDrawsTiles) {
+  api_.Get(neuron_ + "/sheet", {}, 501);
+  ModelWork work;
+  work.sheet = [](const ServedRun& run, base::UnitId unit, std::optional<int> cluster) {
+    return run.name() + ToString(unit) + (cluster ? std::to_string(*cluster) : "");
+  };
+  Api drawing(folders_.Open(), std::move(work));
+  const Reply sheet = drawing.Ask("GET", run_ + "/neurons/1/4/sheet", {{"cluster", "2"}});
+  EXPECT_EQ(sheet.type, "image/png");
+  EXPECT_EQ(sheet.body, "neurons1:42");
 }
 
 TEST_F(RoutesTest, SimilarNeedsAGraph) {

@@ -72,6 +72,7 @@ Json DescribeRun(const ServedRun& run, const Service& service) {
               {"robustness", run.has_robustness()},
               {"clusters", false},
               {"sae", false},
+              {"images", false},
               {"try", run.has_store() && service.work().try_text != nullptr}};
   out["jobs"] = Json::array();
   for (const auto& [name, kind] : service.work().jobs) {
@@ -84,36 +85,30 @@ Json DescribeRun(const ServedRun& run, const Service& service) {
   out["graphs"] = facts->graphs.size();
   out["clusters"] = !facts->measures.empty();
   out["sae"] = facts->manifest.contains("sae_evaluation");
-  out["unit_name"] = "neuron";
-  const auto model = facts->manifest.find("model");
-  if (model != facts->manifest.end() && model->contains("sae") && !(*model)["sae"].is_null())
-    out["unit_name"] = "feature";
+  out["images"] = facts->images;
+  out["unit_name"] = facts->unit_name;
+  if (facts->images) out["try"] = false;
   return out;
 }
 
-// Neurons worth a look first: the best graphs of several tokens, and the most polysemantic ones.
-Json Highlights(const RunFacts& facts) {
-  std::vector<const UnitRow*> best, mixed;
-  for (const UnitRow& row : facts.units) {
-    if (row.f1 && row.has_graph) best.push_back(&row);
-    if (row.polysemanticity) mixed.push_back(&row);
+// Neurons worth a look first: clear graphs whose context tells more than the token alone does, and
+// the most polysemantic units of those with enough examples to say so.
+Json Highlights(const RunFacts& facts, const std::vector<UnitValue>& best) {
+  constexpr int kEnoughExamples = 10;
+  std::vector<UnitValue> mixed;
+  for (const store::UnitMeasures& row : facts.measures) {
+    if (row.polysemanticity && row.examples >= kEnoughExamples)
+      mixed.push_back({row.unit, *row.polysemanticity, *row.polysemanticity});
   }
-  const auto take = [](std::vector<const UnitRow*>& rows, auto value) {
-    const size_t count = std::min<size_t>(rows.size(), 6);
-    std::partial_sort(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(count), rows.end(),
-                      [&](const UnitRow* a, const UnitRow* b) {
-                        return value(*a) != value(*b) ? value(*a) > value(*b) : a->unit < b->unit;
-                      });
+  KeepHighest(mixed, kHighlights);
+  const auto list = [](const std::vector<UnitValue>& rows) {
     Json out = Json::array();
-    for (size_t i = 0; i < count; ++i) {
-      out.push_back({{"layer", rows[i]->unit.layer},
-                     {"index", rows[i]->unit.index},
-                     {"value", value(*rows[i])}});
+    for (const UnitValue& row : rows) {
+      out.push_back({{"layer", row.unit.layer}, {"index", row.unit.index}, {"value", row.value}});
     }
     return out;
   };
-  return {{"best", take(best, [](const UnitRow& row) { return *row.f1; })},
-          {"polysemantic", take(mixed, [](const UnitRow& row) { return *row.polysemanticity; })}};
+  return {{"best", list(best)}, {"polysemantic", list(mixed)}};
 }
 
 Reply Overview(const Service& service, const Request& request) {
@@ -124,9 +119,10 @@ Reply Overview(const Service& service, const Request& request) {
   out["hook"] = facts->hook;
   out["manifest"] = facts->manifest;
   out["layers"] = LayersOf(*facts);
-  out["scores"] = ScoresByLayer(*run.MeanScores());
+  const auto scores = run.Scores();
+  out["scores"] = ScoresByLayer(scores->means);
   out["polysemanticity"] = PolysemanticityByLayer(*facts);
-  out["highlights"] = Highlights(*facts);
+  out["highlights"] = Highlights(*facts, scores->best);
   return JsonReply(out);
 }
 
@@ -160,12 +156,29 @@ Reply LayerMap(const Service& service, const Request& request) {
 Reply RandomNeuron(const Service& service, const Request& request) {
   const ServedRun& run = service.Run(request.Text("run"));
   const auto facts = run.Facts();
-  if (facts->graphs.empty())
-    base::Fail(base::ErrorKind::kNotFound, "{}: has no graphs yet", run.name());
+  // Of those with a graph, where there are graphs at all.
+  const size_t count = facts->graphs.empty() ? facts->units.size() : facts->graphs.size();
+  if (count == 0) base::Fail(base::ErrorKind::kNotFound, "{}: has no units yet", run.name());
   const auto seed = static_cast<uint64_t>(request.Integer("seed", 0, 1'000'000'000));
-  const uint64_t at = base::Rng(seed, "random neuron", 0).Below(facts->graphs.size());
-  const base::UnitId unit = facts->units[facts->graphs[at]].unit;
+  const uint64_t at = base::Rng(seed, "random neuron", 0).Below(count);
+  const base::UnitId unit = facts->units[facts->graphs.empty() ? at : facts->graphs[at]].unit;
   return JsonReply({{"layer", unit.layer}, {"index", unit.index}});
+}
+
+// The rules of `assay neurons show --html`, so that both look alike, and the quality scale as
+// grounds of map squares.
+std::string StyleSheet() {
+  const auto squares = [](view::Theme theme) {
+    std::string css;
+    for (int step = 0; step < view::kScaleSteps; ++step) {
+      css += "i." + view::ScaleClass(view::Scale::kQuality, step) + ",a." +
+             view::ScaleClass(view::Scale::kQuality, step) + "{background:" +
+             std::string(view::ScalePaint(view::Scale::kQuality, step, theme).fill) + "}\n";
+    }
+    return css;
+  };
+  return view::PageCss() + squares(view::Theme::kLight) + "@media (prefers-color-scheme:dark){\n" +
+         squares(view::Theme::kDark) + "}\n";
 }
 
 }  // namespace
@@ -182,9 +195,8 @@ void AddRunRoutes(Router& router, Service& service) {
              [&service](const Request& request) { return LayerMap(service, request); });
   router.Add("GET", "/api/runs/{run}/random",
              [&service](const Request& request) { return RandomNeuron(service, request); });
-  // The rules of `assay neurons show --html`, so that both look alike.
   router.Add("GET", "/api/style.css", [](const Request&) {
-    return Reply{.type = "text/css; charset=utf-8", .body = view::PageCss()};
+    return Reply{.type = "text/css; charset=utf-8", .body = StyleSheet()};
   });
 }
 

@@ -50,6 +50,16 @@ const UnitRow* RunFacts::Find(base::UnitId unit) const {
   return at == units.end() || at->unit != unit ? nullptr : &*at;
 }
 
+void KeepHighest(std::vector<UnitValue>& rows, size_t count) {
+  count = std::min(count, rows.size());
+  std::partial_sort(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(count), rows.end(),
+                    [](const UnitValue& a, const UnitValue& b) {
+                      return a.rank != b.rank ? a.rank > b.rank : a.unit < b.unit;
+                    });
+  rows.resize(count);
+  rows.shrink_to_fit();
+}
+
 ServedRun::ServedRun(std::string name, fs::path folder)
     : name_(std::move(name)),
       folder_(std::move(folder)),
@@ -101,19 +111,42 @@ std::shared_ptr<const RunFacts> ServedRun::Facts() const {
   return facts_.Get([this] { return ReadStamp(); }, [this] { return ReadFacts(); });
 }
 
-std::shared_ptr<const std::vector<store::ScoreMeans>> ServedRun::MeanScores() const {
-  return means_.Get([this] { return ReadStamp(); }, [this] { return Borrow()->MeanScores(); });
+std::shared_ptr<const ScoreFacts> ServedRun::Scores() const {
+  return scores_.Get([this] { return ReadStamp(); }, [this] { return ReadScores(); });
+}
+
+ScoreFacts ServedRun::ReadScores() const {
+  constexpr double kClear = 0.8;
+  const Lease store = Borrow();
+  ScoreFacts out{.means = store->MeanScores(), .best = {}};
+  const std::vector<store::UnitF1> lookups = store->F1s("held_out", "token_lookup");
+  auto lookup = lookups.begin();  // both lists ascend
+  for (const store::UnitF1& graph : store->F1s("held_out", "n2g")) {
+    while (lookup != lookups.end() && lookup->unit < graph.unit) ++lookup;
+    const bool same = lookup != lookups.end() && lookup->unit == graph.unit;
+    if (!graph.f1) continue;
+    // Below the clear ones, in the order of F1 itself.
+    const double rank =
+        *graph.f1 >= kClear ? 1 + *graph.f1 - (same ? lookup->f1.value_or(0) : 0) : *graph.f1 - 1;
+    out.best.push_back({graph.unit, *graph.f1, rank});
+  }
+  KeepHighest(out.best, kHighlights);
+  return out;
 }
 
 RunFacts ServedRun::ReadFacts() const {
   const Lease store = Borrow();
   RunFacts facts;
   facts.manifest = ShortManifest(store->WholeManifest());
-  if (const auto model = store->Manifest("model"); model && model->is_object()) {
+  const auto model = store->Manifest("model");
+  if (model && model->is_object()) {
     facts.model = fs::path(TextMember(*model, "folder")).filename().string();
     if (facts.model.empty()) facts.model = TextMember(*model, "name");
     facts.hook = TextMember(*model, "hook");
+    facts.images = TextMember(*model, "type") == "image classifier";
   }
+  const bool features = model && model->contains("sae") && !model->at("sae").is_null();
+  facts.unit_name = facts.images ? "unit" : features ? "feature" : "neuron";
   facts.token_texts = store->TokenTexts();
   const std::vector<store::UnitF1> graphs = store->GraphF1s();
   for (const base::UnitId unit : store->UnitsWithStats()) facts.units.push_back({.unit = unit});

@@ -26,12 +26,30 @@ struct UnitRow {
 struct RunFacts {
   Json manifest;  // without the long lists
   std::string model, hook;
+  bool images = false;    // units of an image classifier (`assay neurons embed --images`)
+  std::string unit_name;  // "neuron", "feature" (of a sparse autoencoder), "unit" (of images)
   std::vector<std::string> token_texts;
   std::vector<UnitRow> units;  // ascending: all with statistics, else all with a graph
   std::vector<size_t> graphs;  // places in `units` of those with a graph
   std::vector<store::UnitMeasures> measures;
 
   const UnitRow* Find(base::UnitId unit) const;  // null when the run does not have it
+};
+
+struct UnitValue {
+  base::UnitId unit;
+  double value = 0, rank = 0;  // highest rank first
+};
+// Sorts by rank, highest first, and keeps `count`.
+void KeepHighest(std::vector<UnitValue>& rows, size_t count);
+inline constexpr size_t kHighlights = 6;
+
+// What follows from the scores of all units.
+struct ScoreFacts {
+  std::vector<store::ScoreMeans> means;
+  // Units whose graphs are clear (F1), most of them by their context: in the order of how much they
+  // are better than a lookup of the token alone.
+  std::vector<UnitValue> best;
 };
 
 class ServedRun {
@@ -65,11 +83,12 @@ class ServedRun {
 
   // Of the run as it is, or as it was a moment ago. Throw what reading throws.
   std::shared_ptr<const RunFacts> Facts() const;
-  std::shared_ptr<const std::vector<store::ScoreMeans>> MeanScores() const;
+  std::shared_ptr<const ScoreFacts> Scores() const;
 
  private:
   FileStamp ReadStamp() const;
   RunFacts ReadFacts() const;
+  ScoreFacts ReadScores() const;
 
   std::string name_;
   std::filesystem::path folder_;
@@ -79,7 +98,7 @@ class ServedRun {
   mutable std::vector<std::unique_ptr<store::RunStore>> idle_;
   mutable uint64_t idle_file_ = 0;  // which file the idle connections read
   mutable KeptReading<RunFacts> facts_;
-  mutable KeptReading<std::vector<store::ScoreMeans>> means_;
+  mutable KeptReading<ScoreFacts> scores_;
 };
 
 // Names for the folders, as addresses use them: the last part of the path, with a number where two

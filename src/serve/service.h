@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,10 @@ struct JobKind {
 struct ModelWork {
   // POST .../try: see docs/openapi.yaml. Called from several threads. Null: there is none.
   std::function<Json(const ServedRun& run, const Json& request)> try_text;
+  // A PNG of the image patches that a unit fires on, a cluster or all; see docs/openapi.yaml.
+  // Called from several threads. Null: there is none.
+  std::function<std::string(const ServedRun& run, base::UnitId unit, std::optional<int> cluster)>
+      sheet;
   std::map<std::string, JobKind> jobs;  // by name: "graph"
 };
 

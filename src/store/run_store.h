@@ -85,6 +85,8 @@ class RunStore {
 
   // Over all units, for overviews: one pass each.
   std::vector<UnitF1> GraphF1s() const;  // of every graph, ascending
+  // Of the units that are not left out of averages, ascending.
+  std::vector<UnitF1> F1s(const std::string& set, const std::string& method) const;
   std::map<UnitId, double> FiringRates(int layer) const;
   std::vector<ScoreMeans> MeanScores() const;  // by set, layer, method
   // Clusters whose label contains `text` (ASCII letters of any case), ascending, at most `limit`.

@@ -12,6 +12,16 @@ std::vector<UnitF1> RunStore::GraphF1s() const {
   return out;
 }
 
+std::vector<UnitF1> RunStore::F1s(const std::string& set, const std::string& method) const {
+  std::vector<UnitF1> out;
+  Query row(*database_->connection,
+            "SELECT layer, unit, f1 FROM scores NOT INDEXED WHERE set_name = ? AND method = ? AND "
+            "excluded = '' ORDER BY layer, unit",
+            set, method);
+  while (row.Next()) out.push_back({{row.Int(0), row.Int(1)}, row.OptionalReal(2)});
+  return out;
+}
+
 std::map<UnitId, double> RunStore::FiringRates(int layer) const {
   std::map<UnitId, double> out;
   Query row(*database_->connection,

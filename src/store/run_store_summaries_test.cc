@@ -51,6 +51,11 @@ TEST_F(SummariesTest, MeansCountUndefinedAsZeroAndLeaveExcludedOut) {
   put(1, std::nullopt, std::nullopt, "");
   put(2, 0.9, 0.9, "never fires");
   store_.Put(MakeScore({0, 0}, 0.25, "random_text", "token_lookup"));
+  const std::vector<UnitF1> f1s = store_.F1s("held_out", "n2g");
+  ASSERT_THAT(f1s, SizeIs(2));  // without the excluded one
+  EXPECT_EQ(f1s[0].f1, 0.5);
+  EXPECT_EQ(f1s[1].unit, (UnitId{2, 1}));
+  EXPECT_EQ(f1s[1].f1, std::nullopt);
   const std::vector<ScoreMeans> means = store_.MeanScores();
   ASSERT_THAT(means, SizeIs(2));
   EXPECT_EQ(means[0].set, "held_out");

@@ -13,6 +13,7 @@ export function Chart({ x, lines, xLabel, yLabel, title, height = 230, low, high
   x: number[]; lines: Line[]; xLabel: string; yLabel: string; title: string; height?: number; low?: number; high?: number;
 }) {
   const holder = useRef<HTMLDivElement>(null);
+  const strong = lines.filter((line) => !line.faint);
   const key = JSON.stringify([x, lines, low, high]);
   useEffect(() => {
     const element = holder.current!;
@@ -25,31 +26,30 @@ export function Chart({ x, lines, xLabel, yLabel, title, height = 230, low, high
       scales: { x: { time: false }, y: { range: (_: uPlot, least: number, most: number) => [low ?? Math.min(0, least), high ?? (most > 0 ? most * 1.05 : 1)] } },
       cursor: { y: false },
       axes: [{ ...axis, label: xLabel, ...(whole ? { incrs: [1, 2, 5, 10, 20] } : {}) }, { ...axis, label: yLabel, size: 52 }],
-      series: [{ label: xLabel }, ...lines.map((line, i): uPlot.Series => ({
-        label: line.name, stroke: line.faint ? grid : kColours[i % kColours.length], width: line.faint ? 1 : 2, dash: line.faint ? [] : kDashes[i % kDashes.length],
+      series: [{ label: xLabel, value: (_: uPlot, value: number | null) => (value === null ? '' : String(value)) }, ...lines.map((line): uPlot.Series => ({
+        label: line.name, spanGaps: true, stroke: line.faint ? grid : kColours[strong.indexOf(line) % kColours.length], width: line.faint ? 1 : 2, dash: line.faint ? [] : kDashes[strong.indexOf(line) % kDashes.length],
         points: { show: !line.faint && !line.bars && x.length < 30, size: 5 },
         ...(line.bars ? { paths: uPlot.paths.bars!({ size: [0.95, 60] }), fill: kColours[0], width: 0 } : {}),
-        value: (_: uPlot, value: number | null) => (value === null ? '–' : value.toFixed(3)),
+        value: (_: uPlot, value: number | null) => (typeof value === 'number' ? value.toFixed(3) : ''),
       }))],
     }, [x, ...lines.map((line) => line.values)] as uPlot.AlignedData, element);
     const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }));
     observer.observe(element);
     return () => { observer.disconnect(); plot.destroy(); };
   }, [key]);
-  const shown = lines.filter((line) => !line.faint);
   return (
     <figure class="chart">
       <figcaption>{title}</figcaption>
       <div ref={holder} role="img" aria-label={`${title}; the numbers follow as a table`} />
-      <table class="unseen">
+      <div class="unseen"><table>
         <caption>{title}</caption>
-        <thead><tr><th scope="col">{xLabel}</th>{shown.map((line) => <th scope="col">{line.name}</th>)}</tr></thead>
+        <thead><tr><th scope="col">{xLabel}</th>{strong.map((line) => <th scope="col">{line.name}</th>)}</tr></thead>
         <tbody>
           {x.map((value, i) => (
-            <tr><th scope="row">{value}</th>{shown.map((line) => <td>{line.values[i]?.toFixed(3) ?? '–'}</td>)}</tr>
+            <tr><th scope="row">{value}</th>{strong.map((line) => <td>{line.values[i]?.toFixed(3) ?? '–'}</td>)}</tr>
           ))}
         </tbody>
-      </table>
+      </table></div>
     </figure>
   );
 }

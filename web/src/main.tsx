@@ -16,19 +16,19 @@ function tabsOf(run: RunInfo): [string, string][] {
   const tabs: [string, string][] = [['', 'Overview']];
   if (run.neurons) tabs.push(['search', 'Search']);
   if (run.try) tabs.push(['try', 'Try it']);
-  if (run.sae) tabs.push(['sae', 'SAE']);
+  if (run.sae || run.unit_name === 'feature') tabs.push(['sae', 'SAE']);
   if (run.robustness) tabs.push(['robustness', 'Robustness']);
   if (run.graphs) tabs.push(['study', 'Study']);
   return tabs;
 }
 
-function View({ run, parts, query }: { run: RunInfo; parts: string[]; query: Record<string, string> }) {
+function View({ run, runs, parts, query }: { run: RunInfo; runs: RunInfo[]; parts: string[]; query: Record<string, string> }) {
   switch (parts[0] ?? '') {
     case '': return run.neurons ? <OverviewView run={run} query={query} /> : <ImagesView run={run} query={query} />;
     case 'neuron': return <NeuronView key={`${parts[1]}:${parts[2]}`} run={run} layer={Number(parts[1])} index={Number(parts[2])} query={query} />;
     case 'search': return <SearchView run={run} query={query} />;
     case 'try': return <TryView run={run} query={query} />;
-    case 'sae': return <SaeView run={run} />;
+    case 'sae': return <SaeView run={run} runs={runs} />;
     case 'robustness': return <ImagesView run={run} query={query} />;
     case 'study': return <StudyView run={run} query={query} />;
     default: return <p class="problem" role="alert">There is no view “{parts[0]}”.</p>;
@@ -60,7 +60,7 @@ function Page({ runs }: { runs: RunInfo[] }) {
         ))}</nav>}
       </header>
       <main ref={main} tabIndex={-1}>
-        {run ? <View run={run} parts={parts.slice(1)} query={query} /> : <p class="problem" role="alert">No run “{parts[0]}” is served here.</p>}
+        {run ? <View run={run} runs={runs} parts={parts.slice(1)} query={query} /> : <p class="problem" role="alert">No run “{parts[0]}” is served here.</p>}
       </main>
     </>
   );
