@@ -10,12 +10,12 @@ build=(
   make cmake ninja-build g++ ccache pkg-config
   libtorch-dev libopenblas0-pthread  # with Debian's reference BLAS a matrix product takes 35 times as long
   nlohmann-json3-dev libcli11-dev libfmt-dev libspdlog-dev
-  libsqlite3-dev libxxhash-dev libcpp-httplib-dev
+  libsqlite3-dev libxxhash-dev
   libfaiss-dev
   libpcre2-dev libicu-dev libsentencepiece-dev
   libgraphviz-dev fonts-dejavu-core  # graph layout measures labels with a real font
 )
-test=(libgtest-dev libgmock-dev libbenchmark-dev python3)
+test=(libgtest-dev libgmock-dev libbenchmark-dev python3 python3-yaml)
 fuzz=(clang libclang-rt-dev)
 lint=(clang-format clang-tidy libstdc++-11-dev python3)
 text=(python3 perl mandoc ca-certificates)  # for scripts/training_text.sh; and npm, below

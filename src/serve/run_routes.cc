@@ -10,34 +10,13 @@
 namespace assay::serve {
 namespace {
 
-struct Means {
-  double f1 = 0, recall = 0, precision = 0;
-  int units = 0, excluded = 0, precision_units = 0;
-
-  // As the paper: the mean of the neurons' values; a graph that predicts nothing has no precision.
-  void Add(const store::Score& score) {
-    if (!score.excluded.empty()) {
-      ++excluded;
-      return;
-    }
-    ++units;
-    f1 += (score.f1.value_or(0) - f1) / units;
-    recall += (score.recall.value_or(0) - recall) / units;
-    if (score.precision) precision += (*score.precision - precision) / ++precision_units;
-  }
-};
-
-Json ScoresByLayer(const RunFacts& facts) {
-  std::map<std::tuple<std::string, int, std::string>, Means> means;
-  for (const store::Score& score : facts.scores)
-    means[{score.set, score.unit.layer, score.method}].Add(score);
+Json ScoresByLayer(const std::vector<store::ScoreMeans>& means) {
   Json out = Json::array();
-  for (const auto& [key, row] : means) {
-    const auto& [set, layer, method] = key;
-    Json line = {{"set", set},         {"layer", layer},
-                 {"method", method},   {"title", view::MethodTitle(method)},
-                 {"units", row.units}, {"excluded", row.excluded},
-                 {"f1", nullptr},      {"precision", nullptr},
+  for (const store::ScoreMeans& row : means) {
+    Json line = {{"set", row.set},       {"layer", row.layer},
+                 {"method", row.method}, {"title", view::MethodTitle(row.method)},
+                 {"units", row.units},   {"excluded", row.excluded},
+                 {"f1", nullptr},        {"precision", nullptr},
                  {"recall", nullptr}};
     if (row.units > 0) {
       line["f1"] = row.f1;
@@ -86,12 +65,6 @@ Json LayersOf(const RunFacts& facts) {
   return out;
 }
 
-// Units of an image classifier (`assay neurons embed --images`), with tiles for examples.
-bool IsImageRun(const RunFacts& facts) {
-  const Json model = facts.manifest.value("model", Json::object());
-  return model.is_object() && model.value("type", "") == "image classifier";
-}
-
 Json DescribeRun(const ServedRun& run, const Service& service) {
   Json out = {{"name", run.name()},
               {"model", nullptr},
@@ -101,6 +74,10 @@ Json DescribeRun(const ServedRun& run, const Service& service) {
               {"sae", false},
               {"images", false},
               {"try", run.has_store() && service.work().try_text != nullptr}};
+  out["jobs"] = Json::array();
+  for (const auto& [name, kind] : service.work().jobs) {
+    if (!kind.offered || kind.offered(run)) out["jobs"].push_back(name);
+  }
   if (!run.has_store()) return out;
   const auto facts = run.Facts();
   out["model"] = facts->model;
@@ -108,63 +85,30 @@ Json DescribeRun(const ServedRun& run, const Service& service) {
   out["graphs"] = facts->graphs.size();
   out["clusters"] = !facts->measures.empty();
   out["sae"] = facts->manifest.contains("sae_evaluation");
-  const Json model = facts->manifest.value("model", Json::object());
-  const bool images = IsImageRun(*facts);
-  out["images"] = images;
-  out["unit_name"] = images ? "unit" : model.contains("sae") ? "feature" : "neuron";
-  if (images) out["try"] = false;
+  out["images"] = facts->images;
+  out["unit_name"] = facts->unit_name;
+  if (facts->images) out["try"] = false;
   return out;
 }
 
-// Held-out F1 of a unit's graph, and of the lookup of single tokens that it must beat.
-struct Held {
-  std::optional<double> graph, lookup;
-};
-
 // Neurons worth a look first: clear graphs whose context tells more than the token alone does, and
 // the most polysemantic units of those with enough examples to say so.
-Json Highlights(const RunFacts& facts) {
-  constexpr double kClear = 0.8;
+Json Highlights(const RunFacts& facts, const std::vector<UnitValue>& best) {
   constexpr int kEnoughExamples = 10;
-  constexpr size_t kShown = 6;
-  std::map<base::UnitId, Held> held;
-  for (const store::Score& score : facts.scores) {
-    if (score.set != "held_out" || !score.excluded.empty()) continue;
-    if (score.method == "n2g") held[score.unit].graph = score.f1;
-    if (score.method == "token_lookup") held[score.unit].lookup = score.f1;
-  }
-  struct Place {
-    double rank = 0, value = 0;
-    base::UnitId unit;
-    bool operator<(const Place& other) const {
-      return rank != other.rank ? rank > other.rank : unit < other.unit;
-    }
-  };
-  std::vector<Place> best, mixed;
-  for (const auto& [unit, f1] : held) {
-    if (!f1.graph) continue;
-    // Below the clear ones, in the order of F1 itself.
-    const bool clear = *f1.graph >= kClear;
-    best.push_back(
-        {clear ? 1 + *f1.graph - f1.lookup.value_or(0) : *f1.graph - 1, *f1.graph, unit});
-  }
+  std::vector<UnitValue> mixed;
   for (const store::UnitMeasures& row : facts.measures) {
     if (row.polysemanticity && row.examples >= kEnoughExamples)
-      mixed.push_back({*row.polysemanticity, *row.polysemanticity, row.unit});
+      mixed.push_back({row.unit, *row.polysemanticity, *row.polysemanticity});
   }
-  const auto take = [](std::vector<Place>& places) {
-    const size_t count = std::min(places.size(), kShown);
-    std::partial_sort(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(count),
-                      places.end());
+  KeepHighest(mixed, kHighlights);
+  const auto list = [](const std::vector<UnitValue>& rows) {
     Json out = Json::array();
-    for (size_t i = 0; i < count; ++i) {
-      out.push_back({{"layer", places[i].unit.layer},
-                     {"index", places[i].unit.index},
-                     {"value", places[i].value}});
+    for (const UnitValue& row : rows) {
+      out.push_back({{"layer", row.unit.layer}, {"index", row.unit.index}, {"value", row.value}});
     }
     return out;
   };
-  return {{"best", take(best)}, {"polysemantic", take(mixed)}};
+  return {{"best", list(best)}, {"polysemantic", list(mixed)}};
 }
 
 Reply Overview(const Service& service, const Request& request) {
@@ -175,9 +119,10 @@ Reply Overview(const Service& service, const Request& request) {
   out["hook"] = facts->hook;
   out["manifest"] = facts->manifest;
   out["layers"] = LayersOf(*facts);
-  out["scores"] = ScoresByLayer(*facts);
+  const auto scores = run.Scores();
+  out["scores"] = ScoresByLayer(scores->means);
   out["polysemanticity"] = PolysemanticityByLayer(*facts);
-  out["highlights"] = Highlights(*facts);
+  out["highlights"] = Highlights(*facts, scores->best);
   return JsonReply(out);
 }
 
@@ -186,7 +131,7 @@ Reply LayerMap(const Service& service, const Request& request) {
   const ServedRun& run = service.Run(request.Text("run"));
   const int layer = static_cast<int>(request.Integer("layer", 0, 1'000'000));
   const auto facts = run.Facts();
-  const auto store = run.Borrow();
+  const std::map<base::UnitId, double> rates = run.Borrow()->FiringRates(layer);
   Json index = Json::array(), graph = Json::array(), f1 = Json::array(),
        polysemanticity = Json::array(), firing = Json::array();
   for (const UnitRow& row : facts->units) {
@@ -195,8 +140,8 @@ Reply LayerMap(const Service& service, const Request& request) {
     graph.push_back(row.has_graph);
     f1.push_back(NumberOrNull(row.f1));
     polysemanticity.push_back(NumberOrNull(row.polysemanticity));
-    const auto stats = store->GetStats(row.unit);
-    firing.push_back(stats ? Json(stats->firing_rate) : Json(nullptr));
+    const auto rate = rates.find(row.unit);
+    firing.push_back(rate == rates.end() ? Json(nullptr) : NumberOrNull(rate->second));
   }
   if (index.empty())
     base::Fail(base::ErrorKind::kNotFound, "{}: has no layer {}", run.name(), layer);

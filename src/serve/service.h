@@ -17,6 +17,17 @@
 
 namespace assay::serve {
 
+// What a kind of job does. `parameters` is the request's, a JSON object.
+struct JobKind {
+  // Whether the job can be asked for in a run at all. Null: in every run.
+  std::function<bool(const ServedRun& run)> offered;
+  // Throws kUsage or kNotFound for parameters that cannot be, before the job waits. Null: none are
+  // refused early.
+  std::function<void(const ServedRun& run, const Json& parameters)> check;
+  // Called by the job worker; what it returns is the job's result.
+  std::function<Json(const ServedRun& run, const Json& parameters, const JobContext& job)> work;
+};
+
 // Work that needs a model. `serve` knows none: the program registers it.
 struct ModelWork {
   // POST .../try: see docs/openapi.yaml. Called from several threads. Null: there is none.
@@ -25,8 +36,7 @@ struct ModelWork {
   // Called from several threads. Null: there is none.
   std::function<std::string(const ServedRun& run, base::UnitId unit, std::optional<int> cluster)>
       sheet;
-  // Kind of job -> what it does with the request's "parameters". Called by the job worker.
-  std::map<std::string, std::function<Json(const ServedRun&, const Json&, const JobContext&)>> jobs;
+  std::map<std::string, JobKind> jobs;  // by name: "graph"
 };
 
 class Service {

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 
 export interface RunInfo {
   name: string; model: string | null; neurons: boolean; robustness: boolean; clusters: boolean; sae: boolean;
-  try: boolean; images: boolean; units?: number; graphs?: number; unit_name?: string;
+  try: boolean; images: boolean; jobs: string[]; units?: number; graphs?: number; unit_name?: string;
 }
 export interface LayerMeans {
   set: string; layer: number; method: string; title: string; units: number; excluded: number;

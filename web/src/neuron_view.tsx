@@ -24,7 +24,7 @@ function Scores({ neuron }: { neuron: Neuron }) {
 }
 
 // Asks the server to build the graph now, shows how far it is, and can stop it.
-function GraphJob({ run, unit, onDone }: { run: string; unit: UnitRef; onDone: () => void }) {
+function GraphJob({ run, offered, unit, onDone }: { run: string; offered: boolean; unit: UnitRef; onDone: () => void }) {
   const [job, setJob] = useState<Job | null>(null);
   const [problem, setProblem] = useState('');
   const active = job && (job.state === 'queued' || job.state === 'running');
@@ -45,7 +45,7 @@ function GraphJob({ run, unit, onDone }: { run: string; unit: UnitRef; onDone: (
   return (
     <div class="panel">
       <p>This unit has no graph yet.</p>
-      {active ? <p role="status">{job.state === 'queued' ? 'waiting' : job.progress.what || 'starting'}… <progress max={job.progress.total || 1} value={job.progress.done} aria-label="progress" />{' '}
+      {!offered ? <p class="quiet">It cannot be built here: <code>assay neurons graph</code> says what the run needs first.</p> : active ? <p role="status">{job.state === 'queued' ? 'waiting' : job.progress.what || 'starting'}… <progress max={job.progress.total || 1} value={job.progress.done} aria-label="progress" />{' '}
         <button type="button" onClick={() => ask<Job>(at('jobs', job.id), { method: 'DELETE' }).then(setJob)}>Cancel</button></p>
         : <button type="button" class="main" onClick={start}>Build it now</button>}
       {job?.state === 'cancelled' && <p class="quiet">cancelled</p>}
@@ -158,7 +158,7 @@ export function NeuronView({ run, layer, index, query }: { run: RunInfo; layer: 
         </div>
         {run.images ? <Sheet run={run} neuron={neuron} cluster={cluster} /> : neuron.has_graph ? <Loaded of={picture} what="the graph">{(data) => (
           <GraphView picture={data} chosen={node} onChoose={(chosen) => set({ node: chosen ?? undefined })} />
-        )}</Loaded> : <GraphJob run={run.name} unit={{ layer, index }} onDone={() => setAgain(again + 1)} />}
+        )}</Loaded> : <GraphJob run={run.name} offered={run.jobs.includes('graph')} unit={{ layer, index }} onDone={() => setAgain(again + 1)} />}
         {neuron.stats && <section class="panel"><Facts of={[
           ['largest activation', amount(neuron.stats.maximum)], ['mean', amount(neuron.stats.mean, 3)], ['deviation', amount(neuron.stats.deviation, 3)],
           ['fires on', percent(neuron.stats.firing_rate)], ['tokens seen', count(neuron.stats.tokens)],
