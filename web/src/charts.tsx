@@ -6,7 +6,7 @@ import 'uplot/dist/uPlot.min.css';
 export interface Line { name: string; values: (number | null)[]; faint?: boolean; bars?: boolean }
 
 // Okabe and Ito's colours: told apart without full colour vision; dashes tell lines apart in print.
-const kColours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#7d8690'];
+const kColours = { light: ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#b87f00', '#56b4e9', '#7d8690'], dark: ['#56b4e9', '#ff8a3d', '#2cc79a', '#e29fc5', '#f0c244', '#3f8fd0', '#a3adb8'] };
 const kDashes = [[], [6, 3], [2, 3], [8, 3, 2, 3], [4, 4], [1, 3], [10, 4]];
 
 export function Chart({ x, lines, xLabel, yLabel, title, height = 230, low, high }: {
@@ -17,6 +17,7 @@ export function Chart({ x, lines, xLabel, yLabel, title, height = 230, low, high
   const key = JSON.stringify([x, lines, low, high]);
   useEffect(() => {
     const element = holder.current!;
+    const colours = kColours[matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'];
     const css = getComputedStyle(document.documentElement);
     const quiet = css.getPropertyValue('--quiet').trim(), grid = css.getPropertyValue('--line').trim();
     const axis = { stroke: quiet, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid }, font: '12px system-ui', labelFont: '12px system-ui', labelSize: 22 };
@@ -26,10 +27,10 @@ export function Chart({ x, lines, xLabel, yLabel, title, height = 230, low, high
       scales: { x: { time: false }, y: { range: (_: uPlot, least: number, most: number) => [low ?? Math.min(0, least), high ?? (most > 0 ? most * 1.05 : 1)] } },
       cursor: { y: false },
       axes: [{ ...axis, label: xLabel, size: 32, ...(whole ? { incrs: [1, 2, 5, 10, 20] } : {}) }, { ...axis, label: yLabel, size: 52 }],
-      series: [{ label: '', value: (_: uPlot, value: number | null) => (value === null ? '' : `${xLabel} ${value}`) }, ...lines.map((line): uPlot.Series => ({
-        label: line.name, spanGaps: true, stroke: line.faint ? grid : kColours[strong.indexOf(line) % kColours.length], width: line.faint ? 1 : 2, dash: line.faint ? [] : kDashes[strong.indexOf(line) % kDashes.length],
+      series: [{ label: '\u00a0', value: (_: uPlot, value: number | null) => (value === null ? '' : `${xLabel} ${value}`) }, ...lines.map((line): uPlot.Series => ({
+        label: line.name, spanGaps: true, stroke: line.faint ? grid : colours[strong.indexOf(line) % colours.length], width: line.faint ? 1 : 2, dash: line.faint ? [] : kDashes[strong.indexOf(line) % kDashes.length],
         points: { show: !line.faint && !line.bars && x.length < 30, size: 5 },
-        ...(line.bars ? { paths: uPlot.paths.bars!({ size: [0.95, 60] }), fill: kColours[0], width: 0 } : {}),
+        ...(line.bars ? { paths: uPlot.paths.bars!({ size: [0.95, 60] }), fill: colours[0], width: 0 } : {}),
         value: (_: uPlot, value: number | null) => (typeof value === 'number' ? value.toFixed(3) : ''),
       }))],
     }, [x, ...lines.map((line) => line.values)] as uPlot.AlignedData, element);

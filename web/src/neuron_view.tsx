@@ -145,7 +145,7 @@ export function NeuronView({ run, layer, index, query }: { run: RunInfo; layer: 
   const node = query.node === undefined ? null : Number(query.node);
   const summary = useAsk<Neuron>(base, again);
   const drawnCluster = cluster !== null && summary.data?.clusters.find((one) => one.cluster === cluster)?.has_graph ? cluster : undefined;
-  const picture = useAsk<Picture>(summary.data?.has_graph ? base + '/graph' + search({ cluster: drawnCluster }) : null, again);
+  const picture = useAsk<Picture>(summary.data?.has_graph ? base + '/graph' + search({ cluster: drawnCluster, small: innerWidth < 640 }) : null, again);
   const set = (values: Record<string, string | number | undefined>) => go(neuronHref(run.name, { layer, index }, { ...query, ...values }), true);
   return (
     <Loaded of={summary} what={`${layer}:${index}`}>{(neuron) => {
