@@ -131,7 +131,8 @@ Reply LayerMap(const Service& service, const Request& request) {
   const ServedRun& run = service.Run(request.Text("run"));
   const int layer = static_cast<int>(request.Integer("layer", 0, 1'000'000));
   const auto facts = run.Facts();
-  const std::map<base::UnitId, double> rates = run.Borrow()->FiringRates(layer);
+  const auto store = run.Borrow();
+  const std::map<base::UnitId, double> rates = store::GraphIndex(*store).FiringRates(layer);
   Json index = Json::array(), graph = Json::array(), f1 = Json::array(),
        polysemanticity = Json::array(), firing = Json::array();
   for (const UnitRow& row : facts->units) {

@@ -118,10 +118,11 @@ std::shared_ptr<const ScoreFacts> ServedRun::Scores() const {
 ScoreFacts ServedRun::ReadScores() const {
   constexpr double kClear = 0.8;
   const Lease store = Borrow();
-  ScoreFacts out{.means = store->MeanScores(), .best = {}};
-  const std::vector<store::UnitF1> lookups = store->F1s("held_out", "token_lookup");
+  const store::GraphIndex index(*store);
+  ScoreFacts out{.means = index.MeanScores(), .best = {}};
+  const std::vector<store::UnitF1> lookups = index.F1s("held_out", "token_lookup");
   auto lookup = lookups.begin();  // both lists ascend
-  for (const store::UnitF1& graph : store->F1s("held_out", "n2g")) {
+  for (const store::UnitF1& graph : index.F1s("held_out", "n2g")) {
     while (lookup != lookups.end() && lookup->unit < graph.unit) ++lookup;
     const bool same = lookup != lookups.end() && lookup->unit == graph.unit;
     if (!graph.f1) continue;
@@ -148,7 +149,7 @@ RunFacts ServedRun::ReadFacts() const {
   const bool features = model && model->contains("sae") && !model->at("sae").is_null();
   facts.unit_name = facts.images ? "unit" : features ? "feature" : "neuron";
   facts.token_texts = store->TokenTexts();
-  const std::vector<store::UnitF1> graphs = store->GraphF1s();
+  const std::vector<store::UnitF1> graphs = store::GraphIndex(*store).GraphF1s();
   for (const base::UnitId unit : store->UnitsWithStats()) facts.units.push_back({.unit = unit});
   if (facts.units.empty()) {
     for (const store::UnitF1& graph : graphs) facts.units.push_back({.unit = graph.unit});

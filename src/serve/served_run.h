@@ -12,6 +12,7 @@
 
 #include "serve/kept_reading.h"
 #include "serve/served_report.h"
+#include "store/graph_index.h"
 #include "store/run_store.h"
 
 namespace assay::serve {
