@@ -70,6 +70,7 @@ Json DescribeRun(const ServedRun& run, const Service& service) {
               {"model", nullptr},
               {"neurons", run.has_store()},
               {"robustness", run.has_robustness()},
+              {"pairs", run.has_pairs()},
               {"clusters", false},
               {"sae", false},
               {"images", false},

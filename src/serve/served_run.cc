@@ -64,9 +64,10 @@ ServedRun::ServedRun(std::string name, fs::path folder)
     : name_(std::move(name)),
       folder_(std::move(folder)),
       report_(folder_),
+      pairs_(folder_),
       has_store_(fs::exists(folder_ / "assay.db")) {
-  if (!has_store_ && !has_robustness()) {
-    Fail(ErrorKind::kNotFound, "{}: no run here (neither assay.db nor report.json)",
+  if (!has_store_ && !has_robustness() && !has_pairs()) {
+    Fail(ErrorKind::kNotFound, "{}: no run here (neither assay.db nor report.json nor study.html)",
          folder_.string());
   }
   if (has_store_) Borrow();  // an unreadable run is told at the start, not on the page
