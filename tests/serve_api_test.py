@@ -133,13 +133,20 @@ def report_of_the_document(folder):
     return report, pictures
 
 
+def pairs_of_a_study(folder):
+    (folder / "pairs").mkdir(parents=True)
+    (folder / "study.html").write_text("<p>Study study-0123abcd</p>")
+    for name in ("0001-1", "0001-2", "0002-1", "0002-2"):
+        (folder / "pairs" / f"{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+
+
 def ask_everything(server, report, pictures):
     runs = "/api/runs/{run}"
     neuron = runs + "/neurons/{layer}/{index}"
     ask = server.ask
     expect("a style sheet", ask("GET", "/api/style.css")[0] == 200)
     listed = ask("GET", "/api/runs")[1]["runs"]
-    expect("two runs", [run["name"] for run in listed] == ["stories", "images"])
+    expect("three runs", [run["name"] for run in listed] == ["stories", "images", "pairs"])
     expect("jobs of the run", listed[0]["jobs"][:1] == ["graph"] and "graph" not in listed[1]["jobs"])
     overview = ask("GET", runs, run="stories")[1]
     expect("scores", len(overview["scores"]) > 0)
@@ -192,6 +199,13 @@ def ask_everything(server, report, pictures):
         status, data = ask("GET", runs + "/pictures/{folder}/{file}", run="images", folder=folder, file=file)
         expect(f"the picture {name}", status == 200 and data.startswith(b"\x89PNG"))
     ask("GET", runs + "/pictures/{folder}/{file}", run="images", folder="..", file="report.json")
+    expect("two pairs", ask("GET", runs + "/pairs", "?session=abcdefgh", run="pairs")[1]["pairs"] == 2)
+    ask("GET", runs + "/pairs", run="images")
+    answer = {"session": "abcdefgh", "pair": 2, "choice": 1, "milliseconds": 400, "person": None}
+    expect("a pair answered", ask("POST", runs + "/pairs", body=answer, run="pairs")[1] == {"answered": [2]})
+    expect("not again", ask("POST", runs + "/pairs", body=answer, run="pairs")[0] == 400)
+    expect("a picture", ask("GET", runs + "/pairs/{pair}/{side}", run="pairs", pair=2, side=1)[0] == 200)
+    ask("GET", runs + "/pairs/{pair}/{side}", run="pairs", pair=3, side=1)
     return unit
 
 
@@ -238,7 +252,8 @@ try:
     run_assay("neurons", "score", "--run", run)
     run_assay("neurons", "embed", "--run", run, "--examples", "top", "--units", "0-1:0-9")
     report, pictures = report_of_the_document(folder / "images")
-    server = Server(run, folder / "images")
+    pairs_of_a_study(folder / "pairs")
+    server = Server(run, folder / "images", folder / "pairs")
     try:
         unit = ask_everything(server, report, pictures)
         try_a_text(server, unit)

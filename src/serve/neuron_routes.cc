@@ -94,8 +94,10 @@ Json HitJson(const store::GraphHit& hit) {
 Json SearchLabels(const ServedRun& run, const std::string& wanted, std::optional<int> layer,
                   int limit) {
   const auto facts = run.Facts();
+  const auto store = run.Borrow();
   Json hits = Json::array();
-  for (const store::LabelledCluster& row : run.Borrow()->FindClusters(wanted, layer, limit)) {
+  for (const store::LabelledCluster& row :
+       store::GraphIndex(*store).FindClusters(wanted, layer, limit)) {
     const UnitRow* unit = facts->Find(row.unit);
     hits.push_back({{"layer", row.unit.layer},
                     {"index", row.unit.index},

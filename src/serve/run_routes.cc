@@ -70,6 +70,7 @@ Json DescribeRun(const ServedRun& run, const Service& service) {
               {"model", nullptr},
               {"neurons", run.has_store()},
               {"robustness", run.has_robustness()},
+              {"pairs", run.has_pairs()},
               {"clusters", false},
               {"sae", false},
               {"images", false},
@@ -131,7 +132,8 @@ Reply LayerMap(const Service& service, const Request& request) {
   const ServedRun& run = service.Run(request.Text("run"));
   const int layer = static_cast<int>(request.Integer("layer", 0, 1'000'000));
   const auto facts = run.Facts();
-  const std::map<base::UnitId, double> rates = run.Borrow()->FiringRates(layer);
+  const auto store = run.Borrow();
+  const std::map<base::UnitId, double> rates = store::GraphIndex(*store).FiringRates(layer);
   Json index = Json::array(), graph = Json::array(), f1 = Json::array(),
        polysemanticity = Json::array(), firing = Json::array();
   for (const UnitRow& row : facts->units) {

@@ -4,7 +4,9 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -76,6 +78,13 @@ inline void FillRobustnessRun(const std::filesystem::path& folder) {
   WriteText(folder.parent_path() / "secret.png", kTinyPng);
   std::filesystem::create_symlink(folder.parent_path() / "secret.png",
                                   folder / "gallery" / "link.png");
+}
+
+// What `assay robust study make` writes: two pairs.
+inline void FillPairs(const std::filesystem::path& folder) {
+  WriteText(folder / "study.html", "<p>Study study-12ab34cd · 2 pairs</p><script>study-x");
+  for (const char* name : {"0001-1.png", "0001-2.png", "0002-1.png", "0002-2.png"})
+    WriteText(folder / "pairs" / name, kTinyPng + name);
 }
 
 // Served runs "neurons" and "images" in a folder of their own.

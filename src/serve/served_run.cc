@@ -64,9 +64,10 @@ ServedRun::ServedRun(std::string name, fs::path folder)
     : name_(std::move(name)),
       folder_(std::move(folder)),
       report_(folder_),
+      pairs_(folder_),
       has_store_(fs::exists(folder_ / "assay.db")) {
-  if (!has_store_ && !has_robustness()) {
-    Fail(ErrorKind::kNotFound, "{}: no run here (neither assay.db nor report.json)",
+  if (!has_store_ && !has_robustness() && !has_pairs()) {
+    Fail(ErrorKind::kNotFound, "{}: no run here (neither assay.db nor report.json nor study.html)",
          folder_.string());
   }
   if (has_store_) Borrow();  // an unreadable run is told at the start, not on the page
@@ -118,10 +119,11 @@ std::shared_ptr<const ScoreFacts> ServedRun::Scores() const {
 ScoreFacts ServedRun::ReadScores() const {
   constexpr double kClear = 0.8;
   const Lease store = Borrow();
-  ScoreFacts out{.means = store->MeanScores(), .best = {}};
-  const std::vector<store::UnitF1> lookups = store->F1s("held_out", "token_lookup");
+  const store::GraphIndex index(*store);
+  ScoreFacts out{.means = index.MeanScores(), .best = {}};
+  const std::vector<store::UnitF1> lookups = index.F1s("held_out", "token_lookup");
   auto lookup = lookups.begin();  // both lists ascend
-  for (const store::UnitF1& graph : store->F1s("held_out", "n2g")) {
+  for (const store::UnitF1& graph : index.F1s("held_out", "n2g")) {
     while (lookup != lookups.end() && lookup->unit < graph.unit) ++lookup;
     const bool same = lookup != lookups.end() && lookup->unit == graph.unit;
     if (!graph.f1) continue;
@@ -148,7 +150,7 @@ RunFacts ServedRun::ReadFacts() const {
   const bool features = model && model->contains("sae") && !model->at("sae").is_null();
   facts.unit_name = facts.images ? "unit" : features ? "feature" : "neuron";
   facts.token_texts = store->TokenTexts();
-  const std::vector<store::UnitF1> graphs = store->GraphF1s();
+  const std::vector<store::UnitF1> graphs = store::GraphIndex(*store).GraphF1s();
   for (const base::UnitId unit : store->UnitsWithStats()) facts.units.push_back({.unit = unit});
   if (facts.units.empty()) {
     for (const store::UnitF1& graph : graphs) facts.units.push_back({.unit = graph.unit});

@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "serve/kept_reading.h"
+#include "serve/pair_study.h"
 #include "serve/served_report.h"
+#include "store/graph_index.h"
 #include "store/run_store.h"
 
 namespace assay::serve {
@@ -54,8 +56,9 @@ struct ScoreFacts {
 
 class ServedRun {
  public:
-  // A folder with assay.db, with report.json of a robustness evaluation, or both. Throws kNotFound
-  // when it has neither, and what RunStore::Open throws.
+  // A folder with assay.db, report.json of a robustness evaluation, or study.html of a study of
+  // pictures, or several of them. Throws kNotFound when it has none, and what RunStore::Open
+  // throws.
   ServedRun(std::string name, std::filesystem::path folder);
 
   const std::string& name() const { return name_; }
@@ -63,6 +66,8 @@ class ServedRun {
   bool has_store() const { return has_store_; }
   bool has_robustness() const { return report_.exists(); }
   const ServedReport& report() const { return report_; }
+  bool has_pairs() const { return pairs_.exists(); }
+  PairStudy& pairs() const { return pairs_; }  // keeps answers; the run itself stays as it is
 
   // A connection for reading; goes back to the run when the lease ends. Throws kNotFound when the
   // folder has no database.
@@ -93,6 +98,7 @@ class ServedRun {
   std::string name_;
   std::filesystem::path folder_;
   ServedReport report_;
+  mutable PairStudy pairs_;
   bool has_store_;
   mutable std::mutex mutex_;  // of idle_ and idle_file_
   mutable std::vector<std::unique_ptr<store::RunStore>> idle_;

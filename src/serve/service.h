@@ -62,7 +62,8 @@ void AddRunRoutes(Router& router, Service& service);     // runs, overview, maps
 void AddNeuronRoutes(Router& router, Service& service);  // one neuron, search, similar
 void AddWorkRoutes(Router& router, Service& service);    // try it, jobs
 void AddImageRoutes(Router& router, Service& service);   // robustness reports and their pictures
-void AddStudyRoutes(Router& router, Service& service);   // the forced-choice task
+void AddStudyRoutes(Router& router, Service& service);   // the forced-choice task over neurons
+void AddPairRoutes(Router& router, Service& service);    // the forced-choice task over pictures
 
 Router MakeRouter(Service& service);
 

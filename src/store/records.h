@@ -124,36 +124,6 @@ struct Score {
   std::string excluded;  // why the unit is left out of averages; empty: it is not
 };
 
-// The F1 of a unit's graph on held-out examples.
-struct UnitF1 {
-  UnitId unit;
-  std::optional<double> f1;  // absent: not scored, or undefined
-};
-
-// Means over the units of a layer, as the paper takes them: units left out of averages are only
-// counted, an undefined F1 or recall counts as 0, and a graph that predicts nothing has no
-// precision.
-struct ScoreMeans {
-  std::string set;
-  int layer = 0;
-  std::string method;
-  int units = 0, excluded = 0, precision_units = 0;  // that the means are over; left out
-  double f1 = 0, recall = 0;                         // over `units`
-  double precision = 0;                              // over `precision_units`
-
-  void Add(std::optional<double> unit_precision, std::optional<double> unit_recall,
-           std::optional<double> unit_f1, bool unit_excluded) {
-    if (unit_excluded) {
-      ++excluded;
-      return;
-    }
-    ++units;
-    f1 += (unit_f1.value_or(0) - f1) / units;
-    recall += (unit_recall.value_or(0) - recall) / units;
-    if (unit_precision) precision += (*unit_precision - precision) / ++precision_units;
-  }
-};
-
 // Which example: the rest of its key, beside the unit.
 struct ExampleKey {
   ExampleKind kind = ExampleKind::kTop;
@@ -179,13 +149,6 @@ struct FeatureCluster {
   std::vector<TokenId> activating, context;      // those tokens, commonest first
   std::vector<float> central_input, mean_input;  // [dims] h of the central example; mean of h
   std::vector<float> central_embedding;          // [dims] e of the central example
-};
-
-// A cluster by its label.
-struct LabelledCluster {
-  UnitId unit;
-  int cluster = 0;
-  std::string label;
 };
 
 // How polysemantic a unit is. Absent where the definition has nothing to average.

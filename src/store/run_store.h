@@ -5,7 +5,6 @@
 
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -82,16 +81,6 @@ class RunStore {
   std::vector<Score> GetScores(UnitId unit) const;
   std::vector<Score> GetScores(const std::string& set) const;  // all units, ascending
   std::vector<std::string> ScoreSets() const;
-
-  // Over all units, for overviews: one pass each.
-  std::vector<UnitF1> GraphF1s() const;  // of every graph, ascending
-  // Of the units that are not left out of averages, ascending.
-  std::vector<UnitF1> F1s(const std::string& set, const std::string& method) const;
-  std::map<UnitId, double> FiringRates(int layer) const;
-  std::vector<ScoreMeans> MeanScores() const;  // by set, layer, method
-  // Clusters whose label contains `text` (ASCII letters of any case), ascending, at most `limit`.
-  std::vector<LabelledCluster> FindClusters(const std::string& text, std::optional<int> layer,
-                                            int limit) const;
 
   std::vector<UnitId> UnitsWithMeasures() const;  // ascending
   std::optional<Embedding> GetEmbedding(UnitId unit) const;

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "store/graph_index.h"
 #include "store/store_testing.h"
 
 namespace assay::store {
@@ -14,11 +15,12 @@ class SummariesTest : public ::testing::Test {
  protected:
   TemporaryFolder folder_;
   RunStore store_ = RunStore::Open(folder_.path(), RunStore::Mode::kWrite);
+  const GraphIndex index_{store_};
 };
 
 TEST_F(SummariesTest, F1OfEveryGraphEqualsItsScore) {
   FillRun(store_, 9);
-  const std::vector<UnitF1> found = store_.GraphF1s();
+  const std::vector<UnitF1> found = index_.GraphF1s();
   EXPECT_THAT(found, SizeIs(9));
   for (const UnitF1& row : found) {
     std::optional<double> expected;
@@ -31,11 +33,11 @@ TEST_F(SummariesTest, F1OfEveryGraphEqualsItsScore) {
 
 TEST_F(SummariesTest, FiringRatesAreThoseOfTheLayer) {
   FillRun(store_, 9);
-  const auto rates = store_.FiringRates(1);
+  const auto rates = index_.FiringRates(1);
   EXPECT_THAT(rates, SizeIs(3));
   for (const auto& [unit, rate] : rates)
     EXPECT_THAT(rate, DoubleEq(store_.GetStats(unit)->firing_rate));
-  EXPECT_THAT(store_.FiringRates(99), IsEmpty());
+  EXPECT_THAT(index_.FiringRates(99), IsEmpty());
 }
 
 TEST_F(SummariesTest, MeansCountUndefinedAsZeroAndLeaveExcludedOut) {
@@ -51,12 +53,12 @@ TEST_F(SummariesTest, MeansCountUndefinedAsZeroAndLeaveExcludedOut) {
   put(1, std::nullopt, std::nullopt, "");
   put(2, 0.9, 0.9, "never fires");
   store_.Put(MakeScore({0, 0}, 0.25, "random_text", "token_lookup"));
-  const std::vector<UnitF1> f1s = store_.F1s("held_out", "n2g");
+  const std::vector<UnitF1> f1s = index_.F1s("held_out", "n2g");
   ASSERT_THAT(f1s, SizeIs(2));  // without the excluded one
   EXPECT_EQ(f1s[0].f1, 0.5);
   EXPECT_EQ(f1s[1].unit, (UnitId{2, 1}));
   EXPECT_EQ(f1s[1].f1, std::nullopt);
-  const std::vector<ScoreMeans> means = store_.MeanScores();
+  const std::vector<ScoreMeans> means = index_.MeanScores();
   ASSERT_THAT(means, SizeIs(2));
   EXPECT_EQ(means[0].set, "held_out");
   EXPECT_EQ(means[0].layer, 2);
@@ -79,7 +81,7 @@ TEST_F(SummariesTest, ClustersAreFoundByAnyPartOfTheirLabel) {
   put({1, 0}, 0, "comparison");
   const auto labels = [&](const std::string& text, std::optional<int> layer = {}, int limit = 10) {
     std::vector<std::string> out;
-    for (const LabelledCluster& row : store_.FindClusters(text, layer, limit))
+    for (const LabelledCluster& row : index_.FindClusters(text, layer, limit))
       out.push_back(row.label);
     return out;
   };
