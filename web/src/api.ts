@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 
 export interface RunInfo {
-  name: string; model: string | null; neurons: boolean; robustness: boolean; clusters: boolean; sae: boolean;
+  name: string; model: string | null; neurons: boolean; robustness: boolean; pairs: boolean; clusters: boolean; sae: boolean;
   try: boolean; images: boolean; jobs: string[]; units?: number; graphs?: number; unit_name?: string;
 }
 export interface LayerMeans {
