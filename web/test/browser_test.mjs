@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadPlaywright } from './playwright.mjs';
-import { writeRobustnessRun } from './robustness_fixture.mjs';
+import { writePairs, writeRobustnessRun } from './robustness_fixture.mjs';
 import { assay, chromiumPath, serve, smallText } from './small_run.mjs';
 
 const [program, page_folder] = process.argv.slice(2);
@@ -17,7 +17,7 @@ if (!executablePath) {
 
 const kHostile = '<img src=x onerror="window.hacked=1">';
 const folder = mkdtempSync(join(tmpdir(), 'assay-browser-'));
-const run = join(folder, 'small'), images = join(folder, 'images');
+const run = join(folder, 'small'), images = join(folder, 'images'), faces = join(folder, 'pictures');
 const problems = [];
 let page, server, browser;
 
@@ -33,6 +33,7 @@ function makeRuns() {
   assay(program, 'sae', 'train', '--hook', 'blocks.0.hook_resid_mid', '--text', text, '--out', sae, ...kSmallSae);
   assay(program, 'sae', 'evaluate', sae, '--text', text, '--run', run, '--units', '8', '--max-tokens', '1500');
   writeRobustnessRun(images, kHostile.replaceAll('"', "'"));
+  writePairs(faces, 2);
 }
 const kSmallSae = ['--features', '64', '--steps', '40', '--batch', '256', '--tokens', '3000'];
 
@@ -307,6 +308,22 @@ const kTests = {
     assert.equal((await api('runs/small/study')).answers, 2);
   },
 
+  async 'study of pictures: answers with keys, saved as the scorer reads them'() {
+    await open('pictures');
+    await page.getByLabel(/Name/).fill('tester');
+    await page.getByRole('button', { name: 'Start' }).click();
+    const shown = () => page.waitForFunction(() => [...document.querySelectorAll('.pictures img')].filter((one) => one.complete && one.naturalWidth === 50).length === 2);
+    await shown();
+    await page.keyboard.press('ArrowRight');
+    await page.waitForSelector('h1:has-text("Pair 2 of 2")');
+    await shown();
+    await page.locator('.choice').first().click();
+    await page.waitForSelector('text=all 2 answers are saved');
+    const session = new URLSearchParams(page.url().split('?')[1]).get('session');
+    const lines = readFileSync(join(faces, 'answers', `study-12ab34cd-${session}.csv`), 'utf8').trim().split('\n').map((line) => line.split(','));
+    assert.deepEqual(lines.slice(1).map((one) => [one[1], one[2], one[4]]), [['1', '2', 'tester'], ['2', '1', 'tester']]);
+  },
+
   async 'views that do not exist say so'() {
     await open('small/nowhere');
     assert.match(await text('.problem'), /no view/);
@@ -321,7 +338,7 @@ const kTests = {
 
   async 'phone width and dark: nothing sticks out, colours change, every control has a name'() {
     const { layer, index } = await richUnit();
-    const views = ['small', `small/neuron/${layer}/${index}`, `small/neuron/${layer}/${index}?cluster=0`, `small/try?unit=${layer}:${index}`, 'small/search?activating=of', 'small/sae', 'small/study?seed=3', 'images', 'images/robustness?item=universal-linf'];
+    const views = ['small', `small/neuron/${layer}/${index}`, `small/neuron/${layer}/${index}?cluster=0`, `small/try?unit=${layer}:${index}`, 'small/search?activating=of', 'small/sae', 'small/study?seed=3', 'images', 'images/robustness?item=universal-linf', 'pictures?session=abcdefgh12'];
     await page.emulateMedia({ colorScheme: 'dark' });
     await page.setViewportSize({ width: 390, height: 844 });
     for (const view of views) {
@@ -352,7 +369,7 @@ try {
   const start = Date.now();
   makeRuns();
   console.log(`runs made in ${((Date.now() - start) / 1000).toFixed(1)} s`);
-  server = await serve(program, [run, images], page_folder);
+  server = await serve(program, [run, images, faces], page_folder);
   browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
   page = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage();
   page.setDefaultTimeout(30_000);

@@ -110,4 +110,15 @@ export function writeRobustnessRun(folder, hostile = '') {
   writeFileSync(join(folder, 'report.json'), JSON.stringify(report));
 }
 
+// A study of pictures in the form of `assay robust study make`, without its key: pairs of which one picture is altered.
+export function writePairs(folder, count) {
+  mkdirSync(join(folder, 'pairs'), { recursive: true });
+  writeFileSync(join(folder, 'study.html'), '<p>Study study-12ab34cd</p>');
+  for (let i = 1; i <= count; i++) {
+    const pictures = tile(i), name = String(i).padStart(4, '0');
+    writeFileSync(join(folder, `pairs/${name}-1.png`), pictures.original);
+    writeFileSync(join(folder, `pairs/${name}-2.png`), pictures.perturbed);
+  }
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeRobustnessRun(process.argv[2]);
