@@ -1,5 +1,5 @@
 // Line charts (uPlot) that follow the theme and the width, with the same numbers as a table for screen readers.
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 
@@ -9,15 +9,27 @@ export interface Line { name: string; values: (number | null)[]; faint?: boolean
 const kColours = { light: ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#b87f00', '#56b4e9', '#7d8690'], dark: ['#56b4e9', '#ff8a3d', '#2cc79a', '#e29fc5', '#f0c244', '#3f8fd0', '#a3adb8'] };
 const kDashes = [[], [6, 3], [2, 3], [8, 3, 2, 3], [4, 4], [1, 3], [10, 4]];
 
+function useDark(): boolean {
+  const query = matchMedia('(prefers-color-scheme: dark)');
+  const [dark, setDark] = useState(query.matches);
+  useEffect(() => {
+    const follow = () => setDark(query.matches);
+    query.addEventListener('change', follow);
+    return () => query.removeEventListener('change', follow);
+  }, []);
+  return dark;
+}
+
 export function Chart({ x, lines, xLabel, yLabel, title, height = 230, low, high }: {
   x: number[]; lines: Line[]; xLabel: string; yLabel: string; title: string; height?: number; low?: number; high?: number;
 }) {
   const holder = useRef<HTMLDivElement>(null);
+  const dark = useDark();
   const strong = lines.filter((line) => !line.faint);
   const key = JSON.stringify([x, lines, low, high]);
   useEffect(() => {
     const element = holder.current!;
-    const colours = kColours[matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'];
+    const colours = kColours[dark ? 'dark' : 'light'];
     const css = getComputedStyle(document.documentElement);
     const quiet = css.getPropertyValue('--quiet').trim(), grid = css.getPropertyValue('--line').trim();
     const axis = { stroke: quiet, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid }, font: '12px system-ui', labelFont: '12px system-ui', labelSize: 22 };
@@ -37,7 +49,7 @@ export function Chart({ x, lines, xLabel, yLabel, title, height = 230, low, high
     const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }));
     observer.observe(element);
     return () => { observer.disconnect(); plot.destroy(); };
-  }, [key]);
+  }, [key, dark]);
   return (
     <figure class="chart">
       <figcaption>{title}</figcaption>
