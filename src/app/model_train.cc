@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "app/machine.h"
 #include "app/option_binding.h"
@@ -27,7 +28,7 @@ using base::ErrorKind;
 using tokenizer::TokenId;
 
 struct TrainArguments {
-  std::string kind = "lm", text, held_out, out, tokenizer;
+  std::string kind = "lm", text, held_out, out, tokenizer, from;
   int every = 1, vocab = 4096, layers = 0, d_model = 192, threads = 0;
   training::TrainOptions options;
 };
@@ -106,6 +107,12 @@ void PrintCurve(const std::vector<training::LossPoint>& curve) {
       held_out.back());
 }
 
+bool SameShape(const model::TransformerConfig& a, const model::TransformerConfig& b) {
+  return a.layers == b.layers && a.d_model == b.d_model && a.d_mlp == b.d_mlp &&
+         a.heads == b.heads && a.vocab == b.vocab && a.max_positions == b.max_positions &&
+         a.masked_lm == b.masked_lm && a.activation == b.activation;
+}
+
 void RunTrain(const TrainArguments& arguments) {
   if (arguments.threads > 0) model::SetThreads(arguments.threads);
   WarnAboutBlas();
@@ -126,12 +133,20 @@ void RunTrain(const TrainArguments& arguments) {
                               held_out = Tokenize(ReadDocuments(arguments.held_out, 1), *tokens);
   const nlohmann::json config_json = Config(arguments, tokens->VocabSize(), tokens->Specials());
   const model::TransformerConfig config = model::ParseTransformerConfig(config_json, "config.json");
+  std::optional<model::TransformerWeights> initial;
+  if (!arguments.from.empty()) {
+    const model::Transformer start = model::Transformer::Load(ResolveModel(arguments.from));
+    if (!SameShape(start.config(), config))
+      base::Fail(ErrorKind::kUsage, "--from {}: has another shape than the model to train",
+                 arguments.from);
+    initial = start.weights();
+  }
   fmt::print(stderr, "{} training tokens, {} held out\n", train.ids.size(), held_out.ids.size());
   base::Progress progress("train " + arguments.kind, "steps", arguments.options.steps,
                           TerminalProgress());
   int64_t seen = 0;
   const model::Transformer model = training::TrainLanguageModel(
-      config, train, held_out, arguments.options, out / "checkpoint",
+      config, train, held_out, arguments.options, out / "checkpoint", initial ? &*initial : nullptr,
       [&](const training::TrainReport& report) {
         progress.Add(report.step - seen);
         seen = report.step;
@@ -150,11 +165,13 @@ void RunTrain(const TrainArguments& arguments) {
       base::WriteFile(out / name, base::ReadFile(vocabulary / name));
   }
   const std::vector<training::LossPoint> curve = training::ReadLossCurve(out / "checkpoint");
-  nlohmann::json record = {{"options", base::FieldsToJson(arguments.options)},
-                           {"training_tokens", train.ids.size()},
-                           {"held_out_tokens", held_out.ids.size()},
-                           {"every", arguments.every},
-                           {"curve", nlohmann::json::array()}};
+  nlohmann::json record = {
+      {"options", base::FieldsToJson(arguments.options)},
+      {"training_tokens", train.ids.size()},
+      {"held_out_tokens", held_out.ids.size()},
+      {"every", arguments.every},
+      {"from", arguments.from.empty() ? nlohmann::json() : nlohmann::json(arguments.from)},
+      {"curve", nlohmann::json::array()}};
   for (const auto& point : curve)
     record["curve"].push_back(
         {{"step", point.step}, {"training", point.training}, {"held_out", point.held_out}});
@@ -224,6 +241,8 @@ void AddModelTraining(CLI::App& model) {
       ->required();
   command->add_option("--tokenizer", train->tokenizer,
                       "folder of the tokenizer to use; absent: learn one");
+  command->add_option("--from", train->from,
+                      "model folder whose weights to start from; absent: fresh ones");
   command->add_option("--every", train->every, "train on every nth document")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
