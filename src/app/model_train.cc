@@ -142,20 +142,22 @@ void RunTrain(const TrainArguments& arguments) {
     initial = start.weights();
   }
   fmt::print(stderr, "{} training tokens, {} held out\n", train.ids.size(), held_out.ids.size());
-  base::Progress progress("train " + arguments.kind, "steps", arguments.options.steps,
-                          TerminalProgress());
-  int64_t seen = 0;
+  std::optional<base::Progress>
+      progress;  // made at the first step, which may not be the first of all
   const model::Transformer model = training::TrainLanguageModel(
       config, train, held_out, arguments.options, out / "checkpoint", initial ? &*initial : nullptr,
       [&](const training::TrainReport& report) {
-        progress.Add(report.step - seen);
-        seen = report.step;
+        if (!progress) {
+          progress.emplace("train " + arguments.kind, "steps", arguments.options.steps,
+                           TerminalProgress(), report.step - 1);
+        }
+        progress->Add(1);
       },
       [](const training::LossPoint& point) {
         fmt::print(stderr, "\nstep {}: training loss {:.4f}, held-out loss {:.4f}\n", point.step,
                    point.training, point.held_out);
       });
-  progress.Finish();
+  if (progress) progress->Finish();
   auto tensors = model::ExportTransformerWeights(model.weights(), config);
   for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kHalf);
   model::WriteSafetensors(out / "model.safetensors", tensors, {{"format", "pt"}});
