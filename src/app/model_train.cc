@@ -113,6 +113,28 @@ bool SameShape(const model::TransformerConfig& a, const model::TransformerConfig
          a.masked_lm == b.masked_lm && a.activation == b.activation;
 }
 
+// What --from gives: all weights of a model of the same shape, or the word vectors of one of
+// another kind: a masked LM learns little else in its first thousand steps.
+std::optional<model::TransformerWeights> InitialFrom(const TrainArguments& arguments,
+                                                     const model::TransformerConfig& config) {
+  if (arguments.from.empty()) return std::nullopt;
+  const model::Transformer from = model::Transformer::Load(ResolveModel(arguments.from));
+  if (SameShape(from.config(), config)) return from.weights();
+  if (from.config().masked_lm == config.masked_lm || from.config().vocab != config.vocab ||
+      from.config().d_model != config.d_model) {
+    base::Fail(
+        ErrorKind::kUsage,
+        "--from {}: {} layers of width {} over {} tokens; expected the shape of the model to "
+        "train ({} layers, {}, {}), or another kind of the same width and vocabulary",
+        arguments.from, from.config().layers, from.config().d_model, from.config().vocab,
+        config.layers, config.d_model, config.vocab);
+  }
+  model::TransformerWeights weights = training::InitialWeights(config, arguments.options.seed);
+  weights.token_embedding = from.weights().token_embedding.clone();
+  weights.unembed.weight = weights.token_embedding;
+  return weights;
+}
+
 void RunTrain(const TrainArguments& arguments) {
   if (arguments.threads > 0) model::SetThreads(arguments.threads);
   WarnAboutBlas();
@@ -133,14 +155,7 @@ void RunTrain(const TrainArguments& arguments) {
                               held_out = Tokenize(ReadDocuments(arguments.held_out, 1), *tokens);
   const nlohmann::json config_json = Config(arguments, tokens->VocabSize(), tokens->Specials());
   const model::TransformerConfig config = model::ParseTransformerConfig(config_json, "config.json");
-  std::optional<model::TransformerWeights> initial;
-  if (!arguments.from.empty()) {
-    const model::Transformer start = model::Transformer::Load(ResolveModel(arguments.from));
-    if (!SameShape(start.config(), config))
-      base::Fail(ErrorKind::kUsage, "--from {}: has another shape than the model to train",
-                 arguments.from);
-    initial = start.weights();
-  }
+  const auto initial = InitialFrom(arguments, config);
   fmt::print(stderr, "{} training tokens, {} held out\n", train.ids.size(), held_out.ids.size());
   std::optional<base::Progress>
       progress;  // made at the first step, which may not be the first of all
@@ -243,8 +258,9 @@ void AddModelTraining(CLI::App& model) {
       ->required();
   command->add_option("--tokenizer", train->tokenizer,
                       "folder of the tokenizer to use; absent: learn one");
-  command->add_option("--from", train->from,
-                      "model folder whose weights to start from; absent: fresh ones");
+  command->add_option(
+      "--from", train->from,
+      "model folder to start from: its weights, or of another kind its word vectors");
   command->add_option("--every", train->every, "train on every nth document")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
