@@ -16,6 +16,7 @@ void AddRobust(CLI::App& app) {
   AddRobustApply(*robust);
   AddRobustSynthesize(*robust);
   AddRobustTrain(*robust);
+  AddRobustApply(*robust);
 }
 
 }  // namespace assay::app

@@ -64,8 +64,8 @@ INSTANTIATE_TEST_SUITE_P(Transforms, TransformAttackTest,
                          testing::Values(SpaceCase{"stain", "pgd"}, SpaceCase{"mean", "apgd"},
                                          SpaceCase{"hed", "search"}, SpaceCase{"rotate", "search"},
                                          SpaceCase{"stain+mean", "pgd"}),
-                         [](const auto& info) {
-                           std::string name = info.param.transform + "_" + info.param.attack;
+                         [](const auto& test) {
+                           std::string name = test.param.transform + "_" + test.param.attack;
                            std::replace(name.begin(), name.end(), '+', '_');
                            return name;
                          });
