@@ -44,8 +44,8 @@ TEST_P(ReetGoldenTest, OutputIsTheReferences) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Reet, ReetGoldenTest, testing::ValuesIn(GoldenFiles()),
-                         [](const auto& info) {
-                           return info.param.substr(0, info.param.rfind('.'));
+                         [](const auto& file) {
+                           return file.param.substr(0, file.param.rfind('.'));
                          });
 
 class TransformFileTest : public testing::Test {
