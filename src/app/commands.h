@@ -30,6 +30,12 @@ void AddSaeEvaluate(CLI::App& sae);
 
 // Below `assay robust`.
 void AddRobustCheck(CLI::App& robust);
+void AddRobustAttack(CLI::App& robust);
+void AddRobustUniversal(CLI::App& robust);
+void AddRobustNuclei(CLI::App& robust);
+void AddRobustEvaluate(CLI::App& robust);
+void AddRobustStudy(CLI::App& robust);
+void AddRobustApply(CLI::App& robust);
 void AddRobustSynthesize(CLI::App& robust);
 void AddRobustTrain(CLI::App& robust);
 void AddRobustApply(CLI::App& robust);

@@ -8,6 +8,12 @@ void AddRobust(CLI::App& app) {
       app.add_subcommand("robust", "How little it takes to fool an image classifier");
   robust->require_subcommand(1);
   AddRobustCheck(*robust);
+  AddRobustAttack(*robust);
+  AddRobustUniversal(*robust);
+  AddRobustNuclei(*robust);
+  AddRobustEvaluate(*robust);
+  AddRobustStudy(*robust);
+  AddRobustApply(*robust);
   AddRobustSynthesize(*robust);
   AddRobustTrain(*robust);
   AddRobustApply(*robust);

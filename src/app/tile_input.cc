@@ -29,18 +29,22 @@ fs::path ResolveClassifier(const std::string& name) {
 
 }  // namespace
 
-void AddTileArguments(CLI::App& command, TileArguments& arguments) {
+void AddClassifierOptions(CLI::App& command, TileArguments& arguments) {
   command
       .add_option("--model", arguments.model,
                   "TorchScript .pt or built-in .safetensors with its .json beside it, a folder "
                   "(WSInfer's too), or default")
       ->capture_default_str();
+  command.add_option("--device", arguments.device, "cpu, or cuda where libtorch has it")
+      ->capture_default_str();
+}
+
+void AddTileArguments(CLI::App& command, TileArguments& arguments) {
+  AddClassifierOptions(command, arguments);
   command
       .add_option("--tiles", arguments.tiles,
                   "folder with manifest.csv or a folder a class, .csv, .npz, .npy or .h5")
       ->required();
-  command.add_option("--device", arguments.device, "cpu, or cuda where libtorch has it")
-      ->capture_default_str();
   BindOptions(command, arguments.options, "Tiles");
 }
 
@@ -53,6 +57,10 @@ std::unique_ptr<model::ImageClassifier> OpenClassifier(const TileArguments& argu
                classifier->spec().name);
   }
   return classifier;
+}
+
+fs::path ClassifierPath(const TileArguments& arguments) {
+  return ResolveClassifier(arguments.model);
 }
 
 data::TileDataset OpenTiles(const TileArguments& arguments, const model::ImageSpec& spec) {

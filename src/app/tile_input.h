@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -16,11 +17,16 @@ struct TileArguments {
   data::TileOptions options;
 };
 
+// --model and --device only, for commands that take their images otherwise.
+void AddClassifierOptions(CLI::App& command, TileArguments& arguments);
 // --model, --tiles, --device, and the fields of TileOptions.
 void AddTileArguments(CLI::App& command, TileArguments& arguments);
 
 // "default" is the shipped demonstration classifier models/assay-he, and says so on standard error.
 std::unique_ptr<model::ImageClassifier> OpenClassifier(const TileArguments& arguments);
+
+// Where that classifier is.
+std::filesystem::path ClassifierPath(const TileArguments& arguments);
 
 // Tiles that fit the classifier. Problems are printed on standard error as they are met, the first
 // ten of a kind.
