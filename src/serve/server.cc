@@ -34,7 +34,8 @@ using base::Fail;
 constexpr int kMostRequests = 10'000;  // of one connection
 constexpr int kChangesAtATime =
     4;  // POST and DELETE: they may take long, and must not hold up the rest
-constexpr auto kMakeRoom = std::chrono::milliseconds(200);
+constexpr auto kMakeRoom = std::chrono::milliseconds(500);  // longest wait for a place
+constexpr auto kLookAgain = std::chrono::milliseconds(10);
 
 std::string TypeOf(const fs::path& path) {
   const std::string end = path.extension().string();
@@ -220,9 +221,8 @@ struct Server::Impl {
     }
   }
 
-  // With the mutex held: ends the connection that has waited for its client longest. False: none
-  // waits.
-  bool EndStalest() {
+  // With the mutex held: ends the connection that has waited for its client longest, if one waits.
+  void EndStalest() {
     Open* stalest = nullptr;
     std::optional<Connection::Clock::time_point> oldest;
     for (const auto& one : open) {
@@ -233,20 +233,22 @@ struct Server::Impl {
       }
     }
     if (stalest) stalest->connection.Shut();
-    return stalest != nullptr;
   }
 
+  // False: the places are taken by connections that are being worked for, and stay so for a while.
   bool MakeRoom() {
+    const auto deadline = Connection::Clock::now() + kMakeRoom;
     std::unique_lock lock(mutex);
-    Reap();
-    if (open.size() < static_cast<size_t>(options.connections)) return true;
-    if (!EndStalest()) return false;
-    one_ended.wait_for(lock, kMakeRoom, [this] {
-      return std::any_of(open.begin(), open.end(),
-                         [](const auto& one) { return one->ended.load(); });
-    });
-    Reap();
-    return open.size() < static_cast<size_t>(options.connections);
+    while (true) {
+      Reap();
+      if (open.size() < static_cast<size_t>(options.connections)) return true;
+      if (Connection::Clock::now() >= deadline) return false;
+      EndStalest();
+      one_ended.wait_for(lock, kLookAgain, [this] {
+        return std::any_of(open.begin(), open.end(),
+                           [](const auto& one) { return one->ended.load(); });
+      });
+    }
   }
 
   void Accept() {

@@ -19,7 +19,7 @@ ModelWork FakeWork() {
       .offered = [](const ServedRun& run) { return run.has_store(); },
       .check =
           [](const ServedRun&, const Json& parameters) {
-            if (!parameters.contains("to") || !parameters["to"].is_number_unsigned())
+            if (!parameters.contains("to") || !parameters["to"].is_number_integer())
               base::Fail(base::ErrorKind::kUsage, "'to' is no whole number");
           },
       .work = [](const ServedRun& run, const Json& parameters, const JobContext& job) -> Json {
