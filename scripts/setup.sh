@@ -12,6 +12,8 @@ build=(
   nlohmann-json3-dev libcli11-dev libfmt-dev libspdlog-dev
   libsqlite3-dev libxxhash-dev libcpp-httplib-dev
   libfaiss-dev
+  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev  # tiles
+  libopenslide-dev libhdf5-dev libzip-dev
   libpcre2-dev libicu-dev libsentencepiece-dev
   libgraphviz-dev fonts-dejavu-core  # graph layout measures labels with a real font
 )
