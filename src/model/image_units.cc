@@ -181,18 +181,16 @@ std::vector<float> ImageUnits::InputAt(int layer, const LayerValues& values, int
   return out;
 }
 
-PixelBox ImageUnits::SeenAt(int layer, int64_t location, int64_t output_width, int64_t height,
-                            int64_t width) const {
-  const ImageLayer& about = At(layer);
+PixelBox SeenAt(const ImageLayer& layer, int64_t location, int64_t output_width, int64_t height,
+                int64_t width) {
   const auto range = [](const PixelReach& reach, int64_t at,
                         int64_t size) -> std::array<int64_t, 2> {
     if (reach.whole) return {0, size};
-    // A patch that lies in the padding shows the pixel at the edge.
     const int64_t low = std::clamp<int64_t>(reach.step * at + reach.low, 0, size - 1);
     return {low, std::clamp<int64_t>(reach.step * at + reach.high + 1, low + 1, size)};
   };
-  const auto rows = range(about.rows, location / output_width, height),
-             columns = range(about.columns, location % output_width, width);
+  const auto rows = range(layer.rows, location / output_width, height),
+             columns = range(layer.columns, location % output_width, width);
   return {rows[0], columns[0], rows[1], columns[1]};
 }
 

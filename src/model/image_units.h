@@ -41,6 +41,11 @@ struct PixelBox {
   int64_t top = 0, left = 0, bottom = 0, right = 0;
 };
 
+// What a unit sees at a location (row by row) of an image of that size. output_width: of the
+// layer's output. A patch that lies in the padding shows the pixel at the edge.
+PixelBox SeenAt(const ImageLayer& layer, int64_t location, int64_t output_width, int64_t height,
+                int64_t width);
+
 // What one layer did with a batch.
 struct LayerValues {
   // Convolution: [B, C, H, W] and [B, units, H', W']. Linear: [B, D] and [B, units], or with
@@ -72,10 +77,6 @@ class ImageUnits : public InspectableModel {
   // h of one unit at a location (row-major): d numbers. values: of Run, `image` within its batch.
   std::vector<float> InputAt(int layer, const LayerValues& values, int64_t image, int64_t unit,
                              int64_t location) const;
-
-  // What the unit can see of an image of that size. output_width: of the layer's output.
-  PixelBox SeenAt(int layer, int64_t location, int64_t output_width, int64_t height,
-                  int64_t width) const;
 
  private:
   struct Frozen;

@@ -131,7 +131,7 @@ TEST_F(ImageUnitsTest, AUnitSeesItsBoxAndNothingElse) {
   for (const int layer : {0, 1, 2, 3}) {
     const at::Tensor output = units.Run(images, {layer})[0].output;
     const int64_t columns = output.size(3), at = output.size(2) / 2 * columns + columns / 2;
-    const PixelBox box = units.SeenAt(layer, at, columns, 24, 26);
+    const PixelBox box = SeenAt(units.At(layer), at, columns, 24, 26);
     const auto value = [&](const at::Tensor& changed) {
       return units.Run(changed, {layer})[0].output.flatten(2).select(2, at);
     };
@@ -151,10 +151,10 @@ TEST_F(ImageUnitsTest, AUnitSeesItsBoxAndNothingElse) {
     }
   }
   EXPECT_EQ(sides, 16);
-  const PixelBox corner = units.SeenAt(0, 0, 26, 24, 26);
+  const PixelBox corner = SeenAt(units.At(0), 0, 26, 24, 26);
   EXPECT_EQ(corner.top, 0);
   EXPECT_EQ(corner.bottom, 2);  // one row of its three is padding
-  const PixelBox whole = units.SeenAt(4, 0, 1, 24, 26);
+  const PixelBox whole = SeenAt(units.At(4), 0, 1, 24, 26);
   EXPECT_EQ(whole.bottom - whole.top, 24);
 }
 
