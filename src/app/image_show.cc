@@ -205,7 +205,7 @@ void PrintSummary(const ShownUnit& shown) {
                     fmt::format("{}", cluster->members.size()),
                     fmt::format("{:.3f}", cluster->cohesion), cluster->label});
   }
-  if (rows.size() > 1) fmt::print("{}", FormatTable(rows));
+  if (rows.size() > 1) fmt::print("{}", FormatTable(rows, {3}));
 }
 
 }  // namespace
