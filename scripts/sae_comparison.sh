@@ -4,13 +4,13 @@
 # hook of a model, and prints them beside each other and at matched points.
 #   scripts/sae_comparison.sh TRAINING_TEXT HELD_OUT_TEXT OUT
 # From the environment: ASSAY (the program), MODEL (default), HOOK, FEATURES, STEPS, BATCH, TOKENS,
-# L1 (weights of standard and embedding), WEIGHTS (of the embedding loss), K (of topk), EVALUATED
-# (tokens), UNITS. Autoencoders that OUT holds already are kept.
+# L1 (weights of the L1 penalty), WEIGHTS (of the embedding loss), EMBEDDING_L1 (L1 beside it), K (of
+# topk), EVALUATED (tokens), UNITS. Autoencoders that OUT holds already are kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 if [ $# -ne 3 ]; then
-  sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
 text=$1 held_out=$2 out=$3
@@ -34,11 +34,11 @@ for l1 in ${L1:-1 2 4 8}; do
   train_one "standard_$l1" --kind standard --l1 "$l1"
 done
 for weight in ${WEIGHTS:-30 100}; do
-  for l1 in ${L1:-1 2 4 8}; do
+  for l1 in ${EMBEDDING_L1:-1.5 3 6}; do
     train_one "embedding_${weight}_$l1" --kind embedding --embedding-weight "$weight" --l1 "$l1"
   done
 done
-for k in ${K:-8 16 32}; do
+for k in ${K-8 16 32}; do
   train_one "topk_$k" --kind topk --k "$k"
 done
 # Distances do not depend on where clusters are cut; the fixed cut is the published one.

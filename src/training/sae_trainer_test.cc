@@ -134,7 +134,7 @@ TEST(SaeTrainingTest, ARestartedFeatureHasADirectionOfTheDataAndFires) {
     EXPECT_EQ(trainer.restarted(), 0);
     trainer.Step();
   }
-  EXPECT_EQ(trainer.restarted(), 39);
+  EXPECT_GE(trainer.restarted(), 39);
   const at::Tensor& decoder = trainer.parameters()["W_dec"];
   EXPECT_LT((decoder.norm(2, {1}) - 1).abs().max().item<double>(), 1e-4);
   const at::Tensor encoder = trainer.parameters()["W_enc"].t();  // parallel to the decoder
