@@ -28,4 +28,9 @@ void AddNeuronsOverview(CLI::App& neurons);
 void AddSaeTrain(CLI::App& sae);
 void AddSaeEvaluate(CLI::App& sae);
 
+// Below `assay robust`.
+void AddRobustCheck(CLI::App& robust);
+void AddRobustSynthesize(CLI::App& robust);
+void AddRobustTrain(CLI::App& robust);
+
 }  // namespace assay::app

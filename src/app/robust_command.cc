@@ -7,6 +7,9 @@ void AddRobust(CLI::App& app) {
   CLI::App* robust =
       app.add_subcommand("robust", "How little it takes to fool an image classifier");
   robust->require_subcommand(1);
+  AddRobustCheck(*robust);
+  AddRobustSynthesize(*robust);
+  AddRobustTrain(*robust);
 }
 
 }  // namespace assay::app

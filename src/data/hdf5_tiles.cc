@@ -3,6 +3,7 @@
 #include <hdf5.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "data/array_samples.h"

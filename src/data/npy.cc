@@ -153,15 +153,24 @@ NpyArray::NpyArray(std::shared_ptr<const char> bytes, size_t size, std::string n
     Fail(ErrorKind::kBadInput, "{}: the header has no shape", name_);
   if (ValueOf(header, "fortran_order").starts_with("True") && shape_.size() > 1)
     Fail(ErrorKind::kUnsupported, "{}: the array is in Fortran order; expected C order", name_);
-  const auto most = static_cast<int64_t>(size - begin_) / item_bytes_;
+  CountElements(static_cast<int64_t>(size - begin_) / item_bytes_);
+}
+
+void NpyArray::CountElements(int64_t most) {
+  constexpr int64_t kMostRowElements = int64_t{1} << 40;
   int64_t count = 1;
-  for (size_t i = 0; i < shape_.size(); ++i) {
-    if (shape_[i] > 0 && count > most / shape_[i]) {
-      Fail(ErrorKind::kBadInput, "{}: has {} bytes of elements; its shape [{}] promises more",
-           name_, size - begin_, fmt::join(shape_, ", "));
-    }
-    count *= shape_[i];
-    if (i > 0) row_size_ *= shape_[i];
+  bool fits = true;
+  for (size_t i = 0; i < shape_.size() && fits; ++i) {
+    fits = shape_[i] <= kMostRowElements && count <= kMostRowElements;
+    if (!fits) break;
+    count = shape_[i] > 0 && count > most / shape_[i] ? most + 1 : count * shape_[i];
+    if (i == 0) continue;
+    fits = shape_[i] == 0 || row_size_ <= kMostRowElements / shape_[i];
+    if (fits) row_size_ *= shape_[i];
+  }
+  if (!fits || count > most) {
+    Fail(ErrorKind::kBadInput, "{}: has {} bytes of elements; its shape [{}] promises more", name_,
+         most * item_bytes_, fmt::join(shape_, ", "));
   }
 }
 

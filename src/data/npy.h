@@ -34,6 +34,7 @@ class NpyArray {
 
  private:
   NpyArray(std::shared_ptr<const char> bytes, size_t size, std::string name);
+  void CountElements(int64_t most);
   double NumberAt(int64_t index) const;
 
   std::string name_;

@@ -96,16 +96,20 @@ std::string ToString(const TileProblem& problem) {
 
 TileDataset TileDataset::Open(const fs::path& path, const TileOptions& options,
                               TileReporter report) {
+  return FromSource(OpenSource(path), options, path.string(), std::move(report));
+}
+
+TileDataset TileDataset::FromSource(std::unique_ptr<TileSource> source, const TileOptions& options,
+                                    const std::string& where, TileReporter report) {
   base::ValidateFields(options);
   if (options.channels != 1 && options.channels != 3)
     Fail(ErrorKind::kUsage, "tiles of {} channels were asked for; expected 1 or 3",
          options.channels);
-  TileDataset dataset(OpenSource(path), options, std::move(report));
-  if (dataset.source_->entries().empty())
-    Fail(ErrorKind::kBadInput, "{}: holds no tile", path.string());
-  dataset.CheckPatients(path.string());
-  dataset.KeepSplit(path.string());
-  dataset.ResolveLabels(path.string());
+  TileDataset dataset(std::move(source), options, std::move(report));
+  if (dataset.source_->entries().empty()) Fail(ErrorKind::kBadInput, "{}: holds no tile", where);
+  dataset.CheckPatients(where);
+  dataset.KeepSplit(where);
+  dataset.ResolveLabels(where);
   dataset.states_.assign(dataset.infos_.size(), State::kNew);
   return dataset;
 }

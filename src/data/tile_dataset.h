@@ -62,6 +62,9 @@ class TileDataset {
   // are left out, reported and counted. `report` sees every problem once; it may be null.
   static TileDataset Open(const std::filesystem::path& path, const TileOptions& options,
                           TileReporter report = {});
+  // The same for a layout of one's own; `where` stands for the path in errors.
+  static TileDataset FromSource(std::unique_ptr<TileSource> source, const TileOptions& options,
+                                const std::string& where, TileReporter report = {});
   TileDataset(TileDataset&&) noexcept;
   TileDataset& operator=(TileDataset&&) noexcept;
   ~TileDataset();
