@@ -6,6 +6,7 @@
 #include "app/measure_table.h"
 #include "app/neurons_run.h"
 #include "app/terminal.h"
+#include "app/tile_input.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -51,15 +52,14 @@ ImageEmbedArguments Completed(ImageEmbedArguments arguments) {
   return arguments;
 }
 
-data::TileDataset OpenTiles(const ImageEmbedArguments& arguments, const model::ImageSpec& spec) {
-  data::TileOptions options = arguments.tile_options;
-  options.channels = spec.channels;
-  options.height = spec.height;
-  options.width = spec.width;
-  options.class_names = spec.class_names;
-  return data::TileDataset::Open(arguments.tiles, options, [](const data::TileProblem& problem) {
-    fmt::print(stderr, "warning: {}\n", data::ToString(problem));
-  });
+// WSInfer keeps resizing and normalisation outside of the module.
+void RefuseWsinfer(const fs::path& file) {
+  if (file.filename() == "torchscript_model.pt" && fs::exists(file.parent_path() / "config.json")) {
+    Fail(ErrorKind::kUnsupported,
+         "{}: the transforms in its config.json are no part of the module; units of such "
+         "classifiers are not supported",
+         file.string());
+  }
 }
 
 std::vector<base::UnitId> AllUnits(const model::ImageUnits& units) {
@@ -145,9 +145,14 @@ void EmbedImages(const ImageEmbedArguments& given) {
   if (given.restart && IsImageRun(given.run) && !given.classifier.empty())
     fs::remove_all(given.run);
   const ImageEmbedArguments arguments = Completed(given);
+  RefuseWsinfer(arguments.classifier);
   const model::ImageUnits units = model::ImageUnits::Load(arguments.classifier, arguments.device);
   const model::ImageSpec spec = model::LoadImageClassifier(arguments.classifier)->spec();
-  data::TileDataset tiles = OpenTiles(arguments, spec);
+  data::TileDataset tiles = OpenTiles({.model = arguments.classifier,
+                                       .tiles = arguments.tiles,
+                                       .device = arguments.device,
+                                       .options = arguments.tile_options},
+                                      spec);
   const at::Tensor first = FirstImage(tiles, spec, arguments.tiles);  // [1, C, H, W]
   const auto wanted = neurons::SelectUnits(arguments.selection, AllUnits(units));
   const auto locations = neurons::LocationsOf(units, units.Layers(), first);
@@ -201,10 +206,10 @@ void EmbedImages(const ImageEmbedArguments& given) {
   if (times.units > 0) {
     fmt::print(
         "{} units with {} examples out of {} tiles in {:.1f} s: {:.0f} a second, {:.0f}% of the "
-        "time in tiles and model\n",
+        "time in tiles and model\n{}\n",
         times.units, times.examples, tiles.counts().read, times.seconds,
-        static_cast<double>(times.units) / times.seconds,
-        100 * times.model_seconds / times.seconds);
+        static_cast<double>(times.units) / times.seconds, 100 * times.model_seconds / times.seconds,
+        DescribeProblems(tiles));
   }
   if (!arguments.json.empty()) {
     base::WriteFile(arguments.json, MeasureJson(store, measures).dump(1) + "\n");

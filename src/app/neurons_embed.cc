@@ -113,8 +113,8 @@ void AddNeuronsEmbed(CLI::App& neurons) {
       "goes on where an interrupted run stopped. With --images: the units of an image classifier");
   command->add_option("--run", arguments->run, "run folder; with --images it is made")->required();
   command->add_option("--images", arguments->images,
-                      "an image classifier, as TorchScript (.pt): its convolutions and linear "
-                      "layers are the layers, tiles are the examples");
+                      "an image classifier, TorchScript (.pt) or built-in (.safetensors): its "
+                      "convolutions and linear layers are the layers, tiles the examples");
   command->add_option("--tiles", arguments->tiles,
                       "with --images: tiles, as a folder, manifest, .npz, .npy or .h5");
   BindOptions(*command, arguments->tile_options, "With --images");

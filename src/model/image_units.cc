@@ -1,8 +1,10 @@
 #include "model/image_units.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/ranges.h>
+#include <torch/csrc/jit/frontend/tracer.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/freeze_module.h>
 #include <torch/csrc/jit/passes/frozen_conv_folding.h>
@@ -17,6 +19,7 @@
 
 #include "base/error.h"
 #include "model/image_graph.h"
+#include "model/image_network.h"
 
 namespace assay::model {
 
@@ -27,7 +30,7 @@ using torch::jit::Graph;
 struct ImageUnits::Frozen {
   std::string file;
   at::Device device = at::kCPU;
-  torch::jit::Module module;  // what remains of it; the graph's first input
+  torch::jit::Module module;  // what remains of it; the first of two inputs
   std::shared_ptr<Graph> graph;
   std::vector<GraphLayer> layers;
 
@@ -58,6 +61,45 @@ ImageUnits::ImageUnits(std::unique_ptr<Frozen> frozen) : frozen_(std::move(froze
 ImageUnits::~ImageUnits() = default;
 ImageUnits::ImageUnits(ImageUnits&&) noexcept = default;
 
+namespace {
+
+// A graph whose last input is the images; its first, if there are two, the module.
+struct LoadedGraph {
+  torch::jit::Module module;
+  std::shared_ptr<Graph> graph;
+};
+
+LoadedGraph FrozenGraph(const std::filesystem::path& file, at::Device device) {
+  torch::jit::Module module = torch::jit::load(file.string(), device);
+  module.eval();
+  LoadedGraph out{.module = torch::jit::freeze_module(module)};
+  out.graph = out.module.get_method("forward").graph()->copy();
+  torch::jit::Inline(*out.graph);
+  if (out.graph->inputs().size() != 2) {
+    Fail(ErrorKind::kUnsupported, "{}: forward takes {} arguments; expected the images alone",
+         file.string(), static_cast<int>(out.graph->inputs().size()) - 1);
+  }
+  return out;
+}
+
+// The operations of a built-in network, as one run over generated images shows them.
+LoadedGraph Traced(const std::filesystem::path& file, const std::string& device) {
+  ImageNetwork network = LoadImageNetwork(file);
+  network.To(device);
+  const c10::NoGradGuard no_gradients;
+  const at::Tensor images = at::rand({1, network.config().channels, 64, 64}).to(at::Device(device));
+  network.Evaluate(images);  // folds the batch norms, which is no part of the graph
+  const auto [state, outputs] = torch::jit::tracer::trace(
+      {images},
+      [&](torch::jit::Stack inputs) {
+        return torch::jit::Stack{network.Evaluate(inputs[0].toTensor())};
+      },
+      [](const at::Tensor&) { return std::string(); }, /*strict=*/true, /*force_outplace=*/true);
+  return {.module = torch::jit::Module("traced"), .graph = state->graph};
+}
+
+}  // namespace
+
 ImageUnits ImageUnits::Load(const std::filesystem::path& file, const std::string& device) {
   if (!std::filesystem::exists(file)) Fail(ErrorKind::kNotFound, "{}: no such file", file.string());
   auto frozen = std::make_unique<Frozen>();
@@ -65,11 +107,10 @@ ImageUnits ImageUnits::Load(const std::filesystem::path& file, const std::string
   frozen->device = at::Device(device);
   std::vector<std::string> names;
   try {
-    torch::jit::Module module = torch::jit::load(file.string(), frozen->device);
-    module.eval();
-    frozen->module = torch::jit::freeze_module(module);
-    frozen->graph = frozen->module.get_method("forward").graph()->copy();
-    torch::jit::Inline(*frozen->graph);
+    LoadedGraph loaded = file.extension() == ".safetensors" ? Traced(file, device)
+                                                            : FrozenGraph(file, frozen->device);
+    frozen->module = std::move(loaded.module);
+    frozen->graph = std::move(loaded.graph);
     // Outputs must not be overwritten by what follows them (relu_, add_).
     torch::jit::RemoveTensorMutation(frozen->graph);
     torch::jit::EliminateDeadCode(frozen->graph);
@@ -80,11 +121,7 @@ ImageUnits ImageUnits::Load(const std::filesystem::path& file, const std::string
     Fail(ErrorKind::kBadInput, "{}: cannot be read as a TorchScript module: {}", file.string(),
          error.what_without_backtrace());
   }
-  if (frozen->graph->inputs().size() != 2) {
-    Fail(ErrorKind::kUnsupported, "{}: forward takes {} arguments; expected the images alone",
-         file.string(), static_cast<int>(frozen->graph->inputs().size()) - 1);
-  }
-  frozen->layers = FindLayers(*frozen->graph, frozen->graph->inputs()[1]);
+  frozen->layers = FindLayers(*frozen->graph, frozen->graph->inputs().back());
   if (frozen->layers.empty()) {
     Fail(ErrorKind::kUnsupported,
          "{}: no convolution or linear layer with constant weights outside of branches and loops",
@@ -127,7 +164,9 @@ std::vector<LayerValues> ImageUnits::Run(const at::Tensor& images,
                                          const std::vector<int>& layers) const {
   const c10::InferenceMode guard;
   for (const int layer : layers) At(layer);
-  torch::jit::Stack stack = {frozen_->module._ivalue(), images.to(frozen_->device)};
+  torch::jit::Stack stack;
+  if (frozen_->graph->inputs().size() == 2) stack.emplace_back(frozen_->module._ivalue());
+  stack.emplace_back(images.to(frozen_->device));
   try {
     torch::jit::InterpreterState(frozen_->ProgramFor(layers)).run(stack);
   } catch (const std::exception& error) {

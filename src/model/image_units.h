@@ -1,7 +1,7 @@
 // The channels of convolutions and the outputs of linear layers of an image classifier, as units: a
-// TorchScript file is frozen, so that weights are constants and batch norms are folded into the
-// convolutions before them, and its graph is run with the inputs and outputs of those layers as
-// further results. Then for a unit at a location
+// TorchScript file is frozen (a built-in network is traced), so that weights are constants and
+// batch norms are folded into the convolutions before them, and its graph is run for the inputs and
+// outputs of those layers. Then for a unit at a location
 //   sum(h * w) + bias = pre-activation,
 // with h the receptive patch in the layer's input (zeros where it reaches over the edge). Const
 // members are safe to call from several threads.
@@ -55,7 +55,8 @@ struct LayerValues {
 
 class ImageUnits : public InspectableModel {
  public:
-  // Throws kNotFound, kBadInput naming the file when it is no TorchScript module, kUnsupported when
+  // FILE.pt (TorchScript) or FILE.safetensors (a built-in network, see model/image_network.h).
+  // Throws kNotFound, kBadInput naming the file when it cannot be read, kUnsupported when
   // it has no convolution or linear layer that always runs and whose weights are constants.
   static ImageUnits Load(const std::filesystem::path& file, const std::string& device = "cpu");
   ~ImageUnits() override;

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "model/image_classifier.h"
+#include "model/image_network.h"
 #include "model/image_testing.h"
 #include "model/model_testing.h"
 
@@ -120,6 +121,21 @@ TEST_F(ImageUnitsTest, AUnitSeesItsBoxAndNothingElse) {
   EXPECT_EQ(corner.bottom, 2);  // one row of its three is padding
   const PixelBox whole = SeenAt(units.At(4), 0, 1, 24, 26);
   EXPECT_EQ(whole.bottom - whole.top, 24);
+}
+
+TEST_F(ImageUnitsTest, BuiltInNetworksHaveTheSameUnits) {
+  for (const char* architecture : {"cnn", "resnet18w16"}) {
+    const ImageNetwork network(ImageArchitecture(architecture, 3), 4);
+    const std::filesystem::path file = folder_.path() / "net.safetensors";
+    SaveImageNetwork(network, {.name = "net", .class_names = {"a", "b", "c"}}, file, false, {});
+    const ImageUnits units = ImageUnits::Load(file);
+    EXPECT_EQ(units.Layers().size(), std::string(architecture) == "cnn" ? 5U : 21U);
+    const at::Tensor images = RandomImages(2, 3, 21, 18);  // another size than it was traced with
+    EXPECT_LT(WorstSum(units, images, 5, 7), 2e-5);
+    EXPECT_LT(LargestDifference(units.Run(images, {units.Layers().back()})[0].output,
+                                network.Evaluate(images)),
+              1e-4);
+  }
 }
 
 TEST_F(ImageUnitsTest, WhatCannotBeReadIsNamed) {
