@@ -44,8 +44,8 @@ ImageEmbedArguments Completed(ImageEmbedArguments arguments) {
     if (arguments.classifier.empty()) arguments.classifier = model.at("folder").get<std::string>();
     if (arguments.tiles.empty()) {
       arguments.tiles = tiles.at("path").get<std::string>();
-      if (arguments.tile_options.split.empty())
-        arguments.tile_options.split = tiles.at("split").get<std::string>();
+      arguments.tile_options.split = tiles.at("split").get<std::string>();
+      arguments.tile_options.other_size = tiles.at("other_size").get<std::string>();
     }
   }
   if (arguments.tiles.empty()) Fail(ErrorKind::kUsage, "--images needs --tiles");
@@ -172,6 +172,7 @@ void EmbedImages(const ImageEmbedArguments& given) {
   const nlohmann::json about_tiles = {
       {"path", fs::absolute(arguments.tiles).lexically_normal().string()},
       {"split", arguments.tile_options.split},
+      {"other_size", arguments.tile_options.other_size},
       {"hash", tiles.ContentHash()},
       {"class_names", tiles.class_names()},
       {"tiles", tiles.size()},

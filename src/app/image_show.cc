@@ -102,6 +102,7 @@ class ShownUnit {
   static data::TileDataset OpenTiles(const nlohmann::json& about) {
     data::TileOptions options;
     options.split = about.at("split").get<std::string>();
+    options.other_size = about.at("other_size").get<std::string>();
     options.channels = about.at("channels").get<int>();
     options.height = about.at("height").get<int>();
     options.width = about.at("width").get<int>();
