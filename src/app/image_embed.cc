@@ -27,7 +27,9 @@ nlohmann::json DescribeReach(const model::PixelReach& reach) {
 
 model::PixelReach ReadReach(const nlohmann::json& json) {
   if (json.is_string()) return {.whole = true};
-  return {.step = json.at("step"), .low = json.at("low"), .high = json.at("high")};
+  return {.step = json.at("step").get<int64_t>(),
+          .low = json.at("low").get<int64_t>(),
+          .high = json.at("high").get<int64_t>()};
 }
 
 // What is given, or what the run was made with.
@@ -101,9 +103,14 @@ void PutIdentity(store::RunStore& store, const ImageEmbedArguments& arguments,
 
 bool IsImageRun(const std::string& run) {
   if (!fs::exists(fs::path(run) / "assay.db")) return false;
-  const auto store = store::RunStore::Open(run, store::RunStore::Mode::kRead);
-  const auto model = store.Manifest("model");
-  return model && model->value("type", "") == "image classifier";
+  try {
+    const auto store = store::RunStore::Open(run, store::RunStore::Mode::kRead);
+    const auto model = store.Manifest("model");
+    return model && model->value("type", "") == "image classifier";
+  } catch (const base::Error& error) {
+    if (error.kind() == ErrorKind::kUnsupported) return false;  // from before there were any
+    throw;
+  }
 }
 
 nlohmann::json DescribeLayer(const RecordedLayer& layer) {
@@ -122,17 +129,18 @@ nlohmann::json DescribeLayer(const RecordedLayer& layer) {
 }
 
 RecordedLayer ReadLayer(const nlohmann::json& json) {
-  return {.about = {.name = json.at("name"),
-                    .convolution = json.at("convolution"),
-                    .units = json.at("units"),
-                    .kernel = json.at("kernel"),
-                    .stride = json.at("stride"),
-                    .padding = json.at("padding"),
-                    .dilation = json.at("dilation"),
-                    .groups = json.at("groups"),
+  using Pair = std::array<int64_t, 2>;
+  return {.about = {.name = json.at("name").get<std::string>(),
+                    .convolution = json.at("convolution").get<bool>(),
+                    .units = json.at("units").get<int64_t>(),
+                    .kernel = json.at("kernel").get<Pair>(),
+                    .stride = json.at("stride").get<Pair>(),
+                    .padding = json.at("padding").get<Pair>(),
+                    .dilation = json.at("dilation").get<Pair>(),
+                    .groups = json.at("groups").get<int64_t>(),
                     .rows = ReadReach(json.at("rows")),
                     .columns = ReadReach(json.at("columns"))},
-          .locations = json.at("locations")};
+          .locations = json.at("locations").get<Pair>()};
 }
 
 std::string LayerTitle(const model::ImageLayer& layer) {

@@ -5,6 +5,7 @@
 #include <c10/core/InferenceMode.h>
 #include <fmt/ranges.h>
 #include <torch/csrc/jit/frontend/tracer.h>
+#include <torch/csrc/jit/passes/constant_propagation.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/freeze_module.h>
 #include <torch/csrc/jit/passes/frozen_conv_folding.h>
@@ -111,6 +112,7 @@ ImageUnits ImageUnits::Load(const std::filesystem::path& file, const std::string
                                                             : FrozenGraph(file, frozen->device);
     frozen->module = std::move(loaded.module);
     frozen->graph = std::move(loaded.graph);
+    torch::jit::ConstantPropagation(frozen->graph);  // lists of strides, in a trace
     // Outputs must not be overwritten by what follows them (relu_, add_).
     torch::jit::RemoveTensorMutation(frozen->graph);
     torch::jit::EliminateDeadCode(frozen->graph);

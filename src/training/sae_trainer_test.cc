@@ -141,8 +141,7 @@ TEST(SaeTrainingTest, ARestartedFeatureHasADirectionOfTheDataAndFires) {
   const at::Tensor cosine = (encoder * decoder).sum(1) / encoder.norm(2, {1});
   EXPECT_GT(cosine.narrow(0, 1, 39).min().item<double>(), 0.999);
   EXPECT_EQ(trainer.parameters()["b_enc"].narrow(0, 1, 39).abs().max().item<double>(), 0);
-  SaeTrainPoint last;
-  for (int i = 0; i < 5; ++i) last = trainer.Step();
+  for (int i = 0; i < 5; ++i) trainer.Step();
   EXPECT_GT(at::count_nonzero(trainer.running()["silent"] == 0).item<int64_t>(), 20);
 }
 
