@@ -35,7 +35,8 @@ model::PixelReach ReadReach(const nlohmann::json& json) {
 // What is given, or what the run was made with.
 ImageEmbedArguments Completed(ImageEmbedArguments arguments) {
   const bool exists = IsImageRun(arguments.run);
-  if (!exists && fs::exists(fs::path(arguments.run) / "assay.db")) {
+  if (!exists && fs::exists(fs::path(arguments.run) / "assay.db") &&
+      store::RunStore::Open(arguments.run, store::RunStore::Mode::kWrite).Manifest("model")) {
     Fail(ErrorKind::kUsage, "{}: holds a run about a language model; give another --run",
          arguments.run);
   }
@@ -94,9 +95,11 @@ void PutIdentity(store::RunStore& store, const ImageEmbedArguments& arguments,
     }
     return;
   }
-  store.PutManifest("identity", identity);
-  store.PutManifest("model", model);
-  store.PutManifest("tiles", tiles);
+  store.Transaction([&] {
+    store.PutManifest("identity", identity);
+    store.PutManifest("model", model);
+    store.PutManifest("tiles", tiles);
+  });
 }
 
 }  // namespace
