@@ -79,7 +79,7 @@ class SaeTrainer {
   int64_t restarted() const { return restarted_; }  // dead features started again so far
 
   // A checkpoint: training goes on from it as if never interrupted, given the same data and
-  // options. Restore throws kBadInput for a checkpoint of other shapes.
+  // options. Restore throws kBadInput for a checkpoint of other options, data or shapes.
   void Save(const std::filesystem::path& file) const;
   void Restore(const std::filesystem::path& file);
 
@@ -104,6 +104,7 @@ class SaeTrainer {
   void Update(const std::map<std::string, at::Tensor>& gradients);
   void RestartDead(const at::Tensor& batch, const at::Tensor& error);
   double Schedule() const;
+  std::string DataMark() const;  // tells data apart, for checkpoints
 
   SaeTrainOptions options_;
   at::Tensor data_;  // [n, d], not scaled

@@ -96,6 +96,10 @@ TEST_P(SaeTrainerTest, AContinuedTrainingEqualsAnUninterruptedOne) {
   SaeTrainer other(data, {.kind = GetParam(), .features = 24, .steps = 41});
   EXPECT_EQ(ErrorOf([&] { other.Restore(folder.path() / "checkpoint.safetensors"); }).kind(),
             base::ErrorKind::kBadInput);
+  SaeTrainer on_other_data(data + 0.1, options);
+  EXPECT_THAT(
+      ErrorOf([&] { on_other_data.Restore(folder.path() / "checkpoint.safetensors"); }).what(),
+      testing::HasSubstr("other data"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, SaeTrainerTest, testing::Values("standard", "topk", "embedding"),
