@@ -153,8 +153,6 @@ std::string LayerTitle(const model::ImageLayer& layer) {
 }
 
 void EmbedImages(const ImageEmbedArguments& given) {
-  if (given.restart && IsImageRun(given.run) && !given.classifier.empty())
-    fs::remove_all(given.run);
   const ImageEmbedArguments arguments = Completed(given);
   RefuseWsinfer(arguments.classifier);
   const model::ImageUnits units = model::ImageUnits::Load(arguments.classifier, arguments.device);
@@ -190,19 +188,19 @@ void EmbedImages(const ImageEmbedArguments& given) {
       {"channels", first.size(1)},
       {"height", first.size(2)},
       {"width", first.size(3)}};
+  // Everything in such a run comes from embedding.
+  if (arguments.restart && IsImageRun(arguments.run)) fs::remove_all(arguments.run);
   store::RunStore store = store::RunStore::Open(arguments.run, store::RunStore::Mode::kWrite);
   PutIdentity(store, arguments, model, about_tiles);
   const nlohmann::json manifest = {{"options", base::FieldsToJson(arguments.embed)},
                                    {"clusters", base::FieldsToJson(arguments.clusters)},
                                    {"units", "units"}};
-  if (const auto earlier = store.Manifest("embed");
-      earlier && *earlier != manifest && !arguments.restart) {
+  if (const auto earlier = store.Manifest("embed"); earlier && *earlier != manifest) {
     Fail(ErrorKind::kUsage,
          "{}: its embeddings were made with other options; give the same ones to go on, or "
          "--restart to throw them away. They were: {}",
          arguments.run, earlier->dump());
   }
-  if (arguments.restart) store.DropEmbeddings();
   store.PutManifest("embed", manifest);
   const neurons::EmbedTimes times =
       neurons::EmbedImageUnits(store, wanted, arguments.embed, arguments.clusters,
