@@ -32,5 +32,6 @@ void AddSaeEvaluate(CLI::App& sae);
 void AddRobustCheck(CLI::App& robust);
 void AddRobustSynthesize(CLI::App& robust);
 void AddRobustTrain(CLI::App& robust);
+void AddRobustApply(CLI::App& robust);
 
 }  // namespace assay::app

@@ -10,6 +10,7 @@ void AddRobust(CLI::App& app) {
   AddRobustCheck(*robust);
   AddRobustSynthesize(*robust);
   AddRobustTrain(*robust);
+  AddRobustApply(*robust);
 }
 
 }  // namespace assay::app

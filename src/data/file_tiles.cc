@@ -1,5 +1,6 @@
 // Tiles that are image files: listed in a manifest, or in a folder a class.
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 #include "base/error.h"

@@ -113,7 +113,7 @@ TEST(TileImageTest, OtherSizesAreRefusedOrResized) {
 TEST(TileImageTest, JpegOfFourInksIsLeftOut) {
   const std::string bytes = CmykJpeg();
   // It is a proper file: OpenCV decodes it, by a rule of its own.
-  const std::vector<char> data(bytes.begin(), bytes.end());
+  const std::vector<uchar> data(bytes.begin(), bytes.end());
   EXPECT_FALSE(cv::imdecode(data, cv::IMREAD_UNCHANGED).empty());
   EXPECT_EQ(DecodeError(bytes), Kind::kCmyk);
 }

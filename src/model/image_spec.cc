@@ -52,15 +52,14 @@ void ReadAccuracy(const Json& json, const fs::path& file, ImageSpec& spec) {
   const auto declared = json.find("clean_accuracy");
   if (declared == json.end() || declared->is_null()) return;
   Json value = *declared;
-  if (value.is_object() && !value.empty()) {  // {data: accuracy}; the first is our own data
-    for (const auto& [data, accuracy] : value.items()) {
-      // Keys come sorted; "published ..." speaks of other data.
-      if (spec.clean_data.empty() || !data.starts_with("published")) {
-        if (!spec.clean_data.empty() && !spec.clean_data.starts_with("published")) continue;
+  if (value.is_object() && !value.empty()) {  // {data: accuracy}
+    for (const auto& [data, accuracy] : declared->items()) {
+      // "published ..." speaks of other data than those at hand.
+      if (spec.clean_data.empty() || spec.clean_data.starts_with("published")) {
         spec.clean_data = data;
+        value = accuracy;
       }
     }
-    value = declared->at(spec.clean_data);
   }
   if (!value.is_number() || !(value.get<double>() >= 0 && value.get<double>() <= 1)) {
     Fail(ErrorKind::kBadInput, "{}: 'clean_accuracy' is {}; expected a number from 0 to 1",

@@ -52,7 +52,7 @@ class TorchScriptClassifier : public ImageClassifier {
 
  private:
   // The interpreter throws several types, some only derived from std::exception.
-  torch::jit::IValue Forward(const at::Tensor& images) const {
+  c10::IValue Forward(const at::Tensor& images) const {
     std::string reason;
     try {
       return module_.forward({images});
@@ -66,7 +66,7 @@ class TorchScriptClassifier : public ImageClassifier {
   }
 
   at::Tensor Run(const at::Tensor& images) const {
-    const torch::jit::IValue out = Forward(images);
+    const c10::IValue out = Forward(images);
     if (!out.isTensor()) {
       Fail(ErrorKind::kBadInput, "{}: the module returns {}; expected one tensor of logits",
            spec_.name, out.tagKind());
