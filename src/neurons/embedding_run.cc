@@ -125,8 +125,7 @@ size_t BlockEnd(std::span<const UnitId> units, size_t begin, const EmbedOptions&
                 const EmbedContext& context) {
   const int64_t width = context.model.InputWeights(units[begin].layer).size(1);
   const int64_t unit_bytes = (width * 4 + 600) * options.cap;  // vector, activations, record
-  const auto fitting =
-      static_cast<size_t>(std::max<int64_t>(1, context.memory_bytes / unit_bytes));
+  const auto fitting = static_cast<size_t>(std::max<int64_t>(1, context.memory_bytes / unit_bytes));
   if (units.size() - begin <= fitting) return units.size();
   size_t end = begin + fitting;
   while (end > begin && units[end - 1].layer == units[end].layer) --end;
