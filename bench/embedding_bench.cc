@@ -1,16 +1,16 @@
 // Embeddings and clusters of the neurons of a model at 100 examples each: neurons/s and the share
 // of the time in the model; and the search for similar clusters: 200,000 vectors of 768, build
-// time, query time and recall@20 of exact, HNSW and IVF indexes. Text is random tokens: nothing but
-// a model is needed.
+// time, query time and recall@20 of exact, HNSW and IVF indexes. One thread; times are of the
+// processor. Text is random tokens: nothing but a model is needed.
 //   embedding_bench [--full] [MODEL_FOLDER]     --full: all neurons and all vectors, else an eighth
 #include <fmt/core.h>
+#include <omp.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <filesystem>
-#include <thread>
 
 #include "base/rng.h"
+#include "bench/measured.h"
 #include "neurons/embedding_run.h"
 #include "neurons/example_collector.h"
 #include "neurons/graph_run.h"
@@ -20,12 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace assay;  // a program of its own, not a header
-
-double Seconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 void EmbedAll(const fs::path& model_folder, bool full) {
   const model::Transformer network = model::Transformer::Load(model_folder);
@@ -47,18 +41,20 @@ void EmbedAll(const fs::path& model_folder, bool full) {
                                            store.UnitsWithExamples());
   for (const char* cut : {"fixed", "auto"}) {
     store.DropEmbeddings();
-    const neurons::EmbedTimes times = neurons::EmbedUnits(
-        store, wanted, {.examples = "top", .cap = 100}, {.cut = cut},
-        {.model = units,
-         .open_text = {},
-         .token_texts = std::vector<std::string>(static_cast<size_t>(network.config().vocab), "t")},
-        nullptr);
+    neurons::EmbedTimes times;
+    const double seconds = bench::Seconds([&] {
+      times = neurons::EmbedUnits(store, wanted, {.examples = "top", .cap = 100}, {.cut = cut},
+                                  {.model = units,
+                                   .open_text = {},
+                                   .token_texts = std::vector<std::string>(
+                                       static_cast<size_t>(network.config().vocab), "t")},
+                                  nullptr);
+    });
     fmt::print(
         "embed, {:5} cut   {} neurons, {:.1f} examples each: {:6.0f} neurons/s, {:.0f}% of the "
         "time in the model\n",
         cut, times.units, static_cast<double>(times.examples) / static_cast<double>(times.units),
-        static_cast<double>(times.units) / times.seconds,
-        100 * times.model_seconds / times.seconds);
+        static_cast<double>(times.units) / seconds, 100 * times.model_seconds / times.seconds);
   }
   fs::remove_all(run);
 }
@@ -82,8 +78,8 @@ void SearchVectors(int64_t n) {
   for (const char* kind : {"exact", "ivf", "hnsw"}) {
     std::optional<neurons::VectorIndex> index;
     const double build =
-        Seconds([&] { index.emplace(vectors, kWidth, neurons::VectorIndexOptions{kind}); });
-    const double query = Seconds([&] { index->Search(queries, kNearest); }) / kQueries;
+        bench::Seconds([&] { index.emplace(vectors, kWidth, neurons::VectorIndexOptions{kind}); });
+    const double query = bench::Seconds([&] { index->Search(queries, kNearest); }) / kQueries;
     if (exact_query == 0) exact_query = query;
     fmt::print(
         "search, {:5}  {} x {}: build {:6.1f} s, query {:7.3f} ms ({:.0f} times exact), "
@@ -96,15 +92,15 @@ void SearchVectors(int64_t n) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  bool full = false;
-  fs::path model = fs::path(ASSAY_SOURCE_DIR) / "models" / "assay-solu-6l";
-  for (int i = 1; i < argc; ++i) {
-    if (std::string_view(argv[i]) == "--full") {
-      full = true;
-    } else {
-      model = argv[i];
-    }
+  const std::span arguments(argv + 1, static_cast<size_t>(argc - 1));
+  const bool full = bench::HasFlag(arguments, "--full");
+  fs::path folder = fs::path(ASSAY_SOURCE_DIR) / "models" / "assay-solu-6l";
+  for (const char* argument : arguments) {
+    if (!std::string_view(argument).starts_with("--")) folder = argument;
   }
-  EmbedAll(model, full);
+  model::KeepLargeBlocks();
+  model::SetThreads(1);
+  omp_set_num_threads(1);  // of FAISS
+  EmbedAll(folder, full);
   SearchVectors(full ? 200000 : 25000);
 }

@@ -100,7 +100,7 @@ void PrintSimilarClusters(const EmbeddingSimilarArguments& arguments) {
                     labels.Of(pair.other, pair.other_cluster)});
   }
   fmt::print("{}{} clusters, {} links, {} index (recall@{} {:.3f}), found in {:.2f} s\n",
-             FormatTable(rows), about->at("clusters").get<int64_t>(),
+             FormatTable(rows, {1, 3, 4}), about->at("clusters").get<int64_t>(),
              about->at("links").get<int64_t>(), about->at("index").get<std::string>(),
              arguments.similarity.most, about->at("recall").get<double>(),
              about->at("build_seconds").get<double>() + about->at("search_seconds").get<double>());

@@ -70,7 +70,7 @@ std::string Table(const std::vector<Row>& rows) {
          fmt::format("{:.3f}", units.max_distance), Number(units.intra), Number(units.inter),
          fmt::format("{:.3f}", units.polysemanticity)});
   }
-  return FormatTable(cells);
+  return FormatTable(cells, {1});
 }
 
 // (x, y) of the SAEs of a kind, ascending by x, for interpolation.
@@ -125,7 +125,7 @@ std::string Matched(const std::vector<Row>& rows) {
   if (cells.size() == 1) return "";
   return "\nat matched L0 or unexplained variance (between neighbours on the other kind's "
          "curve):\n" +
-         FormatTable(cells);
+         FormatTable(cells, {1, 2});
 }
 
 nlohmann::json OrNull(const std::optional<double>& value) {

@@ -227,6 +227,17 @@ TEST(ClusterLabellerTest, NamesWhatIsCommonHereAndRareElsewhere) {
   EXPECT_EQ(labeller.Label(odd).text, "\\xFF");
 }
 
+TEST(ClusterLabellerTest, TokensThatReadTheSameAreNamedOnce) {
+  const std::vector<std::string> texts = {"<s>", " u", "u", "n", "z"};
+  ClusterLabeller labeller(texts, 1);
+  const std::vector<TokenId> a = {0, 1, 2, 3, 4};
+  const std::vector<LabelledExample> cluster = {{a, 4}, {a, 4}};
+  const std::vector<TokenId> other = {0, 4, 4};
+  labeller.AddToBackground({other, 2});
+  for (const LabelledExample& example : cluster) labeller.AddToBackground(example);
+  EXPECT_EQ(labeller.Label(cluster).text, "z (after: u, n)");
+}
+
 // A unit that fires on 5 after 1 and on 6 after 2, with embeddings that say so.
 TEST(ClusterGraphsTest, AClustersOwnGraphBeatsOneFromAllClusters) {
   const TemporaryFolder folder;
