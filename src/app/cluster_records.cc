@@ -4,17 +4,14 @@ namespace assay::app {
 
 std::string ClusterTabsHtml(const store::RunStore& store, const view::NeuronRecords& records,
                             std::span<const std::string> token_texts,
-                            std::function<std::string(base::UnitId)> href,
-                            const DrawnExamples& drawn) {
+                            std::function<std::string(base::UnitId)> href) {
   view::ClusterTabs tabs{.records = records,
                          .token_texts = token_texts,
                          .embedding = store.GetEmbedding(records.unit),
                          .clusters = store.GetClusters(records.unit),
                          .measures = store.GetMeasures(records.unit),
                          .similar = store.GetSimilarClusters(records.unit),
-                         .href = std::move(href),
-                         .most_examples = drawn.most,
-                         .draw = drawn.draw};
+                         .href = std::move(href)};
   for (const store::SimilarCluster& similar : tabs.similar) {
     for (const store::FeatureCluster& cluster : store.GetClusters(similar.other))
       tabs.labels[{similar.other, cluster.cluster}] = cluster.label;

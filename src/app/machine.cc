@@ -1,6 +1,7 @@
 #include "app/machine.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <dlfcn.h>
 #include <fmt/core.h>
@@ -10,7 +11,6 @@
 #include <cstdlib>
 
 #include "base/error.h"
-#include "model/process_setup.h"
 
 namespace assay::app {
 namespace fs = std::filesystem;
@@ -62,10 +62,10 @@ std::string BlasLibrary() {
 BlasReport MeasureBlas() {
   BlasReport report;
   report.library = BlasLibrary();
-  report.threads = model::Threads();
-  model::SetThreads(1);
+  report.threads = at::get_num_threads();
+  at::set_num_threads(1);
   report.gflops_one_thread = MatrixProductGflops();
-  model::SetThreads(report.threads);
+  at::set_num_threads(report.threads);
   report.gflops = MatrixProductGflops();
   return report;
 }

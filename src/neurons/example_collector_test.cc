@@ -1,6 +1,7 @@
 #include "neurons/example_collector.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
@@ -11,7 +12,6 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "model/model_testing.h"
-#include "model/process_setup.h"
 #include "neurons/neurons_testing.h"
 
 namespace assay::neurons {
@@ -284,13 +284,13 @@ std::string HashOfRun(const model::Transformer& network, int batch_tokens) {
 TEST(ExampleCollectorTest, OfEqualSequencesTheEarlierOneIsKept) { ExpectEarlierCopiesFirst(1); }
 
 TEST(ExampleCollectorTest, TheRunIsTheSameForEveryNumberOfThreads) {
-  const int threads_before = model::Threads();
+  const int threads_before = at::get_num_threads();
   const model::Transformer network = TinyTransformer("llama");
-  model::SetThreads(1);
+  at::set_num_threads(1);
   const std::string one = HashOfRun(network, 8192);
-  model::SetThreads(2);
+  at::set_num_threads(2);
   EXPECT_EQ(HashOfRun(network, 8192), one);
-  model::SetThreads(threads_before);
+  at::set_num_threads(threads_before);
 }
 
 // Windows are 512 sequences for this model, so a state of 512 is saved while 700 are in.
