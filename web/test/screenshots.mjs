@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { loadPlaywright } from './playwright.mjs';
-import { chromiumPath, serve } from './small_run.mjs';
+import { chromiumPath, kChromiumFlags, serve } from './small_run.mjs';
 
 const kMostBytes = 300_000;
 const [program, page_folder, out, ...runs] = process.argv.slice(2);
@@ -10,7 +10,7 @@ const executablePath = chromiumPath();
 if (!executablePath) throw new Error('Chromium is not installed');
 const { chromium } = await loadPlaywright();
 const server = await serve(program, runs, page_folder);
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+const browser = await chromium.launch({ executablePath, args: kChromiumFlags });
 const name = basename(runs[0]);
 
 // The unit with the most to see among those that the overview recommends.
