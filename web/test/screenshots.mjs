@@ -40,8 +40,8 @@ async function shoot(file, hash, { height = 860, at = null, dark = false, ready 
 try {
   const clear = await richest('best', async (ask) => (await ask('/graph')).nodes.length);
   await shoot('page-neuron.png', `#/${name}/neuron/${clear.layer}/${clear.index}`);
-  const mixed = await richest('polysemantic', async (ask) => Math.min(8, (await ask('')).clusters.length));
-  await shoot('page-clusters.png', `#/${name}/neuron/${mixed.layer}/${mixed.index}?cluster=0&shade=importance`, { dark: true, at: '.tabs >> xpath=..' });
+  const mixed = await richest('polysemantic', async (ask) => { const unit = await ask(''); return unit.clusters.length > 1 ? unit.measures.polysemanticity : 0; });
+  await shoot('page-clusters.png', `#/${name}/neuron/${mixed.layer}/${mixed.index}?cluster=0`, { dark: true, at: '.tabs >> xpath=..' });
   if (runs[1]) {
     await shoot('page-tile.png', `#/${basename(runs[1])}/robustness?only=fooled`, { at: '.item', height: 900 });
   } else {
