@@ -33,12 +33,11 @@ function makeRuns() {
   assay(program, 'neurons', 'score', '--run', run, '--sequences', '5');
   assay(program, 'neurons', 'similar', '--run', run, '--by', 'embedding');
   const sae = join(folder, 'sae');
-  assay(program, 'sae', 'train', '--hook', 'blocks.0.hook_resid_mid', '--text', text, '--out', sae, ...kSmallSae);
+  assay(program, 'sae', 'train', '--hook', 'blocks.0.hook_resid_mid', '--text', text, '--out', sae, '--features', '64', '--steps', '40', '--batch', '256', '--tokens', '3000');
   assay(program, 'sae', 'evaluate', sae, '--text', text, '--run', run, '--units', '8', '--max-tokens', '1500');
   writeRobustnessRun(images, kHostile.replaceAll('"', "'"));
   writePairs(faces, 2);
 }
-const kSmallSae = ['--features', '64', '--steps', '40', '--batch', '256', '--tokens', '3000'];
 
 const api = async (path) => (await fetch(server.address + 'api/' + path)).json();
 const text = (selector) => page.locator(selector).first().innerText();
@@ -366,7 +365,6 @@ const kTests = {
 };
 
 let failed = 0;
-const only = process.env.ONLY;
 try {
   const { chromium } = await loadPlaywright();
   const start = Date.now();
@@ -380,7 +378,7 @@ try {
   page.on('pageerror', (error) => problems.push(`exception: ${error.message}`));
   page.on('dialog', (dialog) => { problems.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
   for (const [name, test] of Object.entries(kTests)) {
-    if (only && !name.includes(only)) continue;
+    if (!name.includes(process.env.ONLY ?? '')) continue;
     problems.length = 0;
     try {
       await test();
