@@ -315,8 +315,10 @@ ItemReport EvaluateItem(const model::ImageClassifier& model, const EvaluationDat
   const EvaluationData data = cut ? CutTo16(model, given, options) : given;
   const auto start = std::chrono::steady_clock::now();
   std::vector<CurvePoint> curve;
-  const Attacked attacked = options.compat == "reet" ? RunReetItem(model, data, item, options)
-                                                     : RunItem(model, data, item, options, curve);
+  const Attacked attacked = item.deltas.defined()
+                                ? RunUniversalItem(model, data, item, options, curve)
+                            : options.compat == "reet" ? RunReetItem(model, data, item, options)
+                                                       : RunItem(model, data, item, options, curve);
   const double attack_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   ItemReport report{.answers = ToAnswers(attacked.logits, data.labels),

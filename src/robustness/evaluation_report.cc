@@ -31,6 +31,7 @@ std::string IdentityOf(const EvaluationData& data, const EvaluationSubject& subj
       {"constructs", data.constructs.defined() ? HashOf(data.constructs.to(at::kFloat), data.labels)
                                                : std::string()},
       {"threshold", data.threshold},
+      {"deltas", item.deltas.defined() ? HashOf(item.deltas, data.labels) : std::string()},
       {"threat", item.threat},
       {"budgets", item.budgets},
       {"options", base::FieldsToJson(options)}};

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "base/file.h"
 #include "data/tile_image.h"
 #include "robustness/attack.h"
 #include "robustness/constructs.h"
