@@ -146,11 +146,11 @@ ObjectiveValue EvaluateObjective(Objective objective, const at::Tensor& logits,
 }
 
 at::Tensor CrossEntropy(const at::Tensor& logits, const at::Tensor& labels) {
-  return EvaluateObjective(Objective::kCrossEntropy, logits, labels, {}, false).loss;
+  return EvaluateObjective(Objective::kCrossEntropy, logits, labels, {}, Slope::kNone).loss;
 }
 
 at::Tensor Margin(const at::Tensor& logits, const at::Tensor& labels) {
-  return EvaluateObjective(Objective::kMargin, logits, labels, {}, false).loss;
+  return EvaluateObjective(Objective::kMargin, logits, labels, {}, Slope::kNone).loss;
 }
 
 at::Tensor Fooled(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& targets) {
