@@ -146,13 +146,10 @@ class ResolutionTransform final : public Transform {
     const at::Tensor coarse = Positions(size + 1, factor) * factor;  // [B, size + 1]
     const at::Tensor spread =
         (1 - (coarse.unsqueeze(2) - fine).abs() / factor.unsqueeze(2)).clamp_min(0);
+    // The same tents interpolate between the coarse pixels on the way back.
     const at::Tensor down = spread / spread.sum(2, /*keepdim=*/true).clamp_min(1e-6);
-    const at::Tensor up =
-        (1 - (fine.unsqueeze(1) - coarse.unsqueeze(2)).abs() / factor.unsqueeze(2)).clamp_min(0);
-    // Behind the last coarse pixel that sees the image there is nothing to interpolate with.
-    const at::Tensor seen = (spread.sum(2) > 1e-3).to(at::kFloat).unsqueeze(2);
-    const at::Tensor weights = up * seen;  // [B, size + 1, size]
-    return at::bmm((weights / weights.sum(1, /*keepdim=*/true)).transpose(1, 2), down);
+    const at::Tensor up = spread / spread.sum(1, /*keepdim=*/true);
+    return at::bmm(up.transpose(1, 2), down);
   }
 };
 
