@@ -16,7 +16,6 @@ void AddRobust(CLI::App& app) {
   AddRobustApply(*robust);
   AddRobustSynthesize(*robust);
   AddRobustTrain(*robust);
-  AddRobustApply(*robust);
 }
 
 }  // namespace assay::app

@@ -5,7 +5,7 @@
 
 #include <numeric>
 
-#include "data/temporary_folder.h"
+#include "base/base_testing.h"
 #include "data/tile_image.h"
 #include "data/tile_testing.h"
 
@@ -14,6 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using base::ErrorKind;
+using base::TemporaryFolder;
 using testing::HasSubstr;
 
 Tile Filled(int height, int width, std::vector<uint8_t> rgb) {

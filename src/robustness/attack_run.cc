@@ -155,7 +155,7 @@ std::map<std::string, at::Tensor> AttackTensors(const AttackOptions& options,
     std::vector<AttackResult> parts;
     const auto attack = MakeAttack(fgsm);
     ForBatches(input, batch, [&](AttackInput part) {
-      part.targets = {};
+      part.targets = at::Tensor();
       parts.push_back(attack->Run(model, part));
     });
     out["fgsm_adv"] = Joined(parts, &AttackResult::images);

@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/base_testing.h"
 #include "base/file.h"
-#include "data/temporary_folder.h"
 #include "robustness/energy.h"
 #include "robustness/evaluation_report.h"
 #include "robustness/perception_study.h"
@@ -55,7 +55,7 @@ class EvaluationTest : public testing::Test {
   EvaluationData data_;
   EvaluationOptions options_;
   EvaluationSubject subject_;
-  data::TemporaryFolder folder_;
+  base::TemporaryFolder folder_;
   int kept_ = 0, fresh_ = 0;
 };
 
