@@ -25,8 +25,8 @@ const fs::path kGolden = ASSAY_SOURCE_DIR "/../shared/golden/reet";
 std::vector<std::string> GoldenFiles() {
   std::vector<std::string> files;
   if (!fs::exists(kGolden / "index.json")) return {"absent"};
-  for (const auto& entry : base::ReadJson(kGolden / "index.json").at("cases"))
-    files.push_back(entry.at("file").get<std::string>());
+  const nlohmann::json index = base::ReadJson(kGolden / "index.json");
+  for (const auto& entry : index.at("cases")) files.push_back(entry.at("file").get<std::string>());
   return files;
 }
 
