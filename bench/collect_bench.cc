@@ -1,9 +1,11 @@
-// Collecting every neuron's examples against the bare forward of the same batches. Goal: 85% of its
-// tokens/s. (Writing the examples at the end takes its time once, whatever the length of the text.)
+// Collecting every neuron's examples against the bare forward of the same batches, one thread on
+// the processor's clock. Goal: 85% of its tokens/s. (Writing the examples at the end takes its time
+// once, whatever the length of the text.)
 //   collect_bench [--full]
 #include <fmt/core.h>
 
 #include "bench/measured.h"
+#include "model/token_batch.h"
 #include "neurons/example_collector.h"
 
 namespace {
@@ -20,57 +22,59 @@ std::vector<Sequence> RandomSequences(int64_t count, int64_t tokens, int vocab) 
   return out;
 }
 
-void BareForward(const Transformer& model, int64_t count, int64_t tokens, int64_t rows) {
+void BareForward(const Transformer& model, std::span<const Sequence> sequences, int64_t rows) {
   const c10::InferenceMode guard;
   const auto deepest = assay::model::ActivationHook(model.config().layers - 1, model.config());
-  const at::Tensor ids = assay::bench::RandomTokens(count, tokens, model.config().vocab);
-  for (int64_t i = 0; i < count; i += rows)
-    model.Read({.ids = ids.narrow(0, i, std::min(rows, count - i))}, deepest);
+  for (size_t i = 0; i < sequences.size(); i += static_cast<size_t>(rows)) {
+    std::vector<std::span<const int32_t>> batch;
+    for (size_t r = i; r < std::min(sequences.size(), i + static_cast<size_t>(rows)); ++r)
+      batch.emplace_back(sequences[r].tokens);
+    model.Read({.ids = assay::model::PadRight(batch, at::kCPU)}, deepest);
+  }
 }
 
-void Measure(const std::string& name, const Transformer& model, int64_t count, int64_t tokens,
+// Window by window, as the collector works: a bare forward of the window's sequences, then the
+// collector's, so that a neighbour on the machine slows both alike.
+void Measure(const std::string& name, const Transformer& model, int64_t windows, int64_t tokens,
              int64_t rows) {
-  const auto sequences = RandomSequences(count, tokens, model.config().vocab);
-  BareForward(model, rows, tokens, rows);
-  const double forward_before =
-      assay::bench::Seconds([&] { BareForward(model, count, tokens, rows); });
-  assay::bench::ResetPeakMemory();
   assay::neurons::ExampleCollector collector(
       model, {.batch_tokens = static_cast<int>(rows == 1 ? 1 : rows * tokens)}, 0);
-  // The collector works window by window: time counts to the end of the last whole one.
-  double collect = 0;
-  int64_t collected = 0;
-  const double start = assay::bench::Now();
-  for (const Sequence& sequence : sequences) {
-    collector.Add(sequence);
-    if (collector.sequences_done() == collected) continue;
-    collected = collector.sequences_done();
-    collect = assay::bench::Now() - start;
+  const auto sequences = RandomSequences(512 * windows, tokens, model.config().vocab);
+  BareForward(model, {sequences.data(), static_cast<size_t>(rows)}, rows);
+  assay::bench::ResetPeakMemory();
+  double forward = 0, collect = 0;
+  size_t begin = 0;
+  for (int64_t window = 0; window < windows; ++window) {
+    size_t end = begin;
+    collect += assay::bench::Seconds([&] {
+      const int64_t done = collector.sequences_done();
+      while (collector.sequences_done() == done) collector.Add(sequences[end++]);
+    });
+    forward += assay::bench::Seconds(
+        [&] { BareForward(model, std::span(sequences).subspan(begin, end - begin), rows); });
+    begin = end;
   }
-  const double peak = assay::bench::PeakMemoryMb();
-  const double forward =
-      (forward_before + assay::bench::Seconds([&] { BareForward(model, count, tokens, rows); })) /
-      2;
-  const double rate = static_cast<double>(count * tokens) / forward,
-               collect_rate = static_cast<double>(collected * tokens) / collect;
+  const auto all = static_cast<double>(static_cast<int64_t>(begin) * tokens);
   fmt::print(
-      "{:<22} {:3} x {:3} tokens a forward: forward {:7.0f} tokens/s, collection {:7.0f}, share "
-      "{:3.0f}%; peak {:5.0f} MB\n",
-      name, rows, tokens, rate, collect_rate, 100 * collect_rate / rate, peak);
+      "{:<20} {:5} sequences of {:3}, {} a forward: forward {:7.0f} tokens/s, collection {:7.0f}, "
+      "share {:3.0f}%; peak {:5.0f} MB\n",
+      name, begin, tokens, rows, all / forward, all / collect, 100 * forward / collect,
+      assay::bench::PeakMemoryMb());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   assay::model::PrepareProcess();
+  assay::bench::PrintLoad();
   const bool full = assay::bench::HasFlag({argv + 1, static_cast<size_t>(argc - 1)}, "--full");
-  fmt::print("Collection of all neurons, {} threads (goal: 85% of the bare forward)\n",
-             assay::model::Threads());
+  assay::model::SetThreads(1);
+  fmt::print("Collection of all neurons, 1 thread (goal: 85% of the bare forward)\n");
   const Transformer shipped = Transformer::Load(ASSAY_SOURCE_DIR "/models/assay-solu-6l");
-  Measure("default model", shipped, full ? 4096 : 1536, 128, 1);
-  Measure("default model", shipped, full ? 4096 : 1536, 128, 8);
+  Measure("default model", shipped, full ? 8 : 2, full ? 128 : 48, 1);
+  Measure("default model", shipped, full ? 8 : 2, full ? 128 : 48, 8);
   const Transformer gpt2 = assay::bench::GptTwoSmall();
-  Measure("GPT-2 small's shape", gpt2, full ? 650 : 195, 128, 1);
-  if (full) Measure("GPT-2 small's shape", gpt2, 650, 128, 8);
+  Measure("GPT-2 small's shape", gpt2, full ? 8 : 2, full ? 128 : 32, 1);
+  if (full) Measure("GPT-2 small's shape", gpt2, 8, 128, 8);
   return 0;
 }

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <span>
@@ -69,6 +70,15 @@ inline double PeakMemoryMb() {
     if (line.starts_with("VmHWM:")) return std::stod(line.substr(6)) / 1024;
   }
   return 0;
+}
+
+// Programs that were running when the benchmark began, this one left out: with more of them than
+// processors, wall times (of several threads above all) measure the neighbours.
+inline void PrintLoad() {
+  double load = 0;
+  std::ifstream("/proc/loadavg") >> load;
+  std::printf("load of the machine before: %.1f on %d processors%s\n", load, AllThreads(),
+              load > 0.5 * AllThreads() ? "; figures for several threads mean little" : "");
 }
 
 inline bool HasFlag(std::span<char*> arguments, std::string_view flag) {

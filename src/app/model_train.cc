@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "app/machine.h"
 #include "app/option_binding.h"
@@ -27,7 +28,7 @@ using base::ErrorKind;
 using tokenizer::TokenId;
 
 struct TrainArguments {
-  std::string kind = "lm", text, held_out, out, tokenizer;
+  std::string kind = "lm", text, held_out, out, tokenizer, from;
   int every = 1, vocab = 4096, layers = 0, d_model = 192, threads = 0;
   training::TrainOptions options;
 };
@@ -106,6 +107,34 @@ void PrintCurve(const std::vector<training::LossPoint>& curve) {
       held_out.back());
 }
 
+bool SameShape(const model::TransformerConfig& a, const model::TransformerConfig& b) {
+  return a.layers == b.layers && a.d_model == b.d_model && a.d_mlp == b.d_mlp &&
+         a.heads == b.heads && a.vocab == b.vocab && a.max_positions == b.max_positions &&
+         a.masked_lm == b.masked_lm && a.activation == b.activation;
+}
+
+// What --from gives: all weights of a model of the same shape, or the word vectors of one of
+// another kind: a masked LM learns little else in its first thousand steps.
+std::optional<model::TransformerWeights> InitialFrom(const TrainArguments& arguments,
+                                                     const model::TransformerConfig& config) {
+  if (arguments.from.empty()) return std::nullopt;
+  const model::Transformer from = model::Transformer::Load(ResolveModel(arguments.from));
+  if (SameShape(from.config(), config)) return from.weights();
+  if (from.config().masked_lm == config.masked_lm || from.config().vocab != config.vocab ||
+      from.config().d_model != config.d_model) {
+    base::Fail(
+        ErrorKind::kUsage,
+        "--from {}: {} layers of width {} over {} tokens; expected the shape of the model to "
+        "train ({} layers, {}, {}), or another kind of the same width and vocabulary",
+        arguments.from, from.config().layers, from.config().d_model, from.config().vocab,
+        config.layers, config.d_model, config.vocab);
+  }
+  model::TransformerWeights weights = training::InitialWeights(config, arguments.options.seed);
+  weights.token_embedding = from.weights().token_embedding.clone();
+  weights.unembed.weight = weights.token_embedding;
+  return weights;
+}
+
 void RunTrain(const TrainArguments& arguments) {
   if (arguments.threads > 0) model::SetThreads(arguments.threads);
   WarnAboutBlas();
@@ -126,21 +155,24 @@ void RunTrain(const TrainArguments& arguments) {
                               held_out = Tokenize(ReadDocuments(arguments.held_out, 1), *tokens);
   const nlohmann::json config_json = Config(arguments, tokens->VocabSize(), tokens->Specials());
   const model::TransformerConfig config = model::ParseTransformerConfig(config_json, "config.json");
+  const auto initial = InitialFrom(arguments, config);
   fmt::print(stderr, "{} training tokens, {} held out\n", train.ids.size(), held_out.ids.size());
-  base::Progress progress("train " + arguments.kind, "steps", arguments.options.steps,
-                          TerminalProgress());
-  int64_t seen = 0;
+  std::optional<base::Progress>
+      progress;  // made at the first step, which may not be the first of all
   const model::Transformer model = training::TrainLanguageModel(
-      config, train, held_out, arguments.options, out / "checkpoint",
+      config, train, held_out, arguments.options, out / "checkpoint", initial ? &*initial : nullptr,
       [&](const training::TrainReport& report) {
-        progress.Add(report.step - seen);
-        seen = report.step;
+        if (!progress) {
+          progress.emplace("train " + arguments.kind, "steps", arguments.options.steps,
+                           TerminalProgress(), report.step - 1);
+        }
+        progress->Add(1);
       },
       [](const training::LossPoint& point) {
         fmt::print(stderr, "\nstep {}: training loss {:.4f}, held-out loss {:.4f}\n", point.step,
                    point.training, point.held_out);
       });
-  progress.Finish();
+  if (progress) progress->Finish();
   auto tensors = model::ExportTransformerWeights(model.weights(), config);
   for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kHalf);
   model::WriteSafetensors(out / "model.safetensors", tensors, {{"format", "pt"}});
@@ -150,11 +182,13 @@ void RunTrain(const TrainArguments& arguments) {
       base::WriteFile(out / name, base::ReadFile(vocabulary / name));
   }
   const std::vector<training::LossPoint> curve = training::ReadLossCurve(out / "checkpoint");
-  nlohmann::json record = {{"options", base::FieldsToJson(arguments.options)},
-                           {"training_tokens", train.ids.size()},
-                           {"held_out_tokens", held_out.ids.size()},
-                           {"every", arguments.every},
-                           {"curve", nlohmann::json::array()}};
+  nlohmann::json record = {
+      {"options", base::FieldsToJson(arguments.options)},
+      {"training_tokens", train.ids.size()},
+      {"held_out_tokens", held_out.ids.size()},
+      {"every", arguments.every},
+      {"from", arguments.from.empty() ? nlohmann::json() : nlohmann::json(arguments.from)},
+      {"curve", nlohmann::json::array()}};
   for (const auto& point : curve)
     record["curve"].push_back(
         {{"step", point.step}, {"training", point.training}, {"held_out", point.held_out}});
@@ -224,6 +258,9 @@ void AddModelTraining(CLI::App& model) {
       ->required();
   command->add_option("--tokenizer", train->tokenizer,
                       "folder of the tokenizer to use; absent: learn one");
+  command->add_option(
+      "--from", train->from,
+      "model folder to start from: its weights, or of another kind its word vectors");
   command->add_option("--every", train->every, "train on every nth document")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

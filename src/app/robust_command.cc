@@ -10,10 +10,12 @@ void AddRobust(CLI::App& app) {
   AddRobustCheck(*robust);
   AddRobustAttack(*robust);
   AddRobustUniversal(*robust);
+  AddRobustNuclei(*robust);
+  AddRobustEvaluate(*robust);
+  AddRobustStudy(*robust);
   AddRobustApply(*robust);
   AddRobustSynthesize(*robust);
   AddRobustTrain(*robust);
-  AddRobustApply(*robust);
 }
 
 }  // namespace assay::app

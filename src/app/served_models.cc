@@ -29,7 +29,7 @@ constexpr size_t kMostTop = 50;
 // A run's units, ready to measure.
 struct ReadyUnits {
   std::unique_ptr<LoadedUnits> loaded;
-  std::map<int, at::Tensor> maxima;  // layer -> [units] float32, largest activation in the text
+  std::map<int, std::vector<float>> maxima;  // layer -> largest activation of each unit in the text
   int bos_tokens = 0, first_counted = 0;
 };
 
@@ -62,13 +62,12 @@ class Models {
     ready->bos_tokens = RunBosTokens(*store);
     ready->first_counted = std::max(RunFirstCounted(*store), ready->bos_tokens);
     for (const int layer : ready->loaded->units->Layers()) {
-      at::Tensor maxima = at::zeros({ready->loaded->units->Units(layer)}, at::kFloat);
-      float* values = maxima.data_ptr<float>();
-      for (int64_t i = 0; i < maxima.size(0); ++i) {
+      std::vector<float> maxima(static_cast<size_t>(ready->loaded->units->Units(layer)));
+      for (size_t i = 0; i < maxima.size(); ++i) {
         const auto stats = store->GetStats({layer, static_cast<int>(i)});
-        if (stats) values[i] = static_cast<float>(stats->maximum);
+        if (stats) maxima[i] = static_cast<float>(stats->maximum);
       }
-      ready->maxima[layer] = maxima;
+      ready->maxima[layer] = std::move(maxima);
     }
     return ready;
   }
@@ -116,16 +115,17 @@ std::vector<Firing> TopFiring(const ReadyUnits& ready, const std::map<int, at::T
   const c10::InferenceMode guard;
   std::priority_queue<Firing> best;
   for (const auto& [layer, values] : activations) {
-    const at::Tensor& maxima = ready.maxima.at(layer);
+    const std::vector<float>& maxima = ready.maxima.at(layer);
     const auto counted = values.slice(0, ready.first_counted);  // [counted, units]
     if (counted.size(0) == 0) continue;
-    const auto [peak, where] = counted.max(0);  // [units]
-    for (int64_t i = 0; i < maxima.size(0); ++i) {
-      const double maximum = maxima[i].item<float>(), value = peak[i].item<float>();
-      if (!(maximum > 0) || !(value > 0)) continue;
+    const auto [peaks, places] = counted.max(0);  // [units] float32, [units] int64
+    const float* peak = peaks.data_ptr<float>();
+    const int64_t* place = places.data_ptr<int64_t>();
+    for (size_t i = 0; i < maxima.size(); ++i) {
+      if (!(maxima[i] > 0) || !(peak[i] > 0)) continue;
       const Firing firing{{layer, static_cast<int>(i)},
-                          value / maximum,
-                          static_cast<int>(where[i].item<int64_t>()) + ready.first_counted};
+                          double{peak[i]} / maxima[i],
+                          static_cast<int>(place[i]) + ready.first_counted};
       if (best.size() < count) {
         best.push(firing);
       } else if (firing < best.top()) {
@@ -213,22 +213,32 @@ std::unique_ptr<Substitutes> RunSubstitutes(const nlohmann::json& graph_manifest
       LoadModel(found->at("folder").get<std::string>(), device, "float32"));
 }
 
-Json BuildGraph(Models& models, const serve::ServedRun& run, const Json& parameters,
-                const serve::JobContext& job) {
+// The unit of a job's parameters. Throws kUsage when it is none, kNotFound when the run has no
+// examples of it.
+base::UnitId UnitOf(const serve::ServedRun& run, const Json& parameters) {
   const auto number = [&](const char* name) {
     const auto found = parameters.find(name);
-    if (found == parameters.end() || !found->is_number_unsigned())
-      Fail(ErrorKind::kUsage, "'{}' is no whole number", name);
+    if (found == parameters.end() || !found->is_number_unsigned() ||
+        found->get<uint64_t>() > 1'000'000'000) {
+      Fail(ErrorKind::kUsage, "'{}' is {}; expected a whole number from 0", name,
+           found == parameters.end() ? "missing" : found->dump());
+    }
     return found->get<int>();
   };
   const base::UnitId unit{number("layer"), number("index")};
+  if (run.Borrow()->GetExamples(unit).empty())
+    Fail(ErrorKind::kNotFound, "unit {} has no examples", base::ToString(unit));
+  return unit;
+}
+
+Json BuildGraph(Models& models, const serve::ServedRun& run, const Json& parameters,
+                const serve::JobContext& job) {
+  const base::UnitId unit = UnitOf(run, parameters);
   job.Report({.what = "load the model", .total = 1});
   const auto ready = models.Of(run);
   store::RunStore store = store::RunStore::Open(run.folder(), store::RunStore::Mode::kWrite);
   const nlohmann::json manifest = RequireManifest(store, "graph", "assay neurons graph");
   const neurons::GraphOptions options = RunGraphOptions(store);
-  if (store.GetExamples(unit).empty())
-    Fail(ErrorKind::kNotFound, "unit {} has no examples", base::ToString(unit));
   const LoadedModel& model = ready->loaded->model;
   const auto substitutes = RunSubstitutes(manifest, models.device());
   neurons::GraphContext context{.tokenizer = *model.tokenizer, .token_texts = store.TokenTexts()};
@@ -254,10 +264,19 @@ serve::ModelWork ServedModels(const std::string& model, const std::string& devic
   work.try_text = [models](const serve::ServedRun& run, const Json& request) {
     return TryText(*models, run, request);
   };
-  work.jobs["graph"] = [models](const serve::ServedRun& run, const Json& parameters,
-                                const serve::JobContext& job) {
-    return BuildGraph(*models, run, parameters, job);
-  };
+  work.jobs["graph"] = {
+      .offered =
+          [](const serve::ServedRun& run) { return run.has_store() && !run.Facts()->images; },
+      .check =
+          [](const serve::ServedRun& run, const Json& parameters) {
+            UnitOf(run, parameters);
+            RequireManifest(*run.Borrow(), "graph", "assay neurons graph");
+          },
+      .work =
+          [models](const serve::ServedRun& run, const Json& parameters,
+                   const serve::JobContext& job) {
+            return BuildGraph(*models, run, parameters, job);
+          }};
   return work;
 }
 

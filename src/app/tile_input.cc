@@ -59,6 +59,10 @@ std::unique_ptr<model::ImageClassifier> OpenClassifier(const TileArguments& argu
   return classifier;
 }
 
+fs::path ClassifierPath(const TileArguments& arguments) {
+  return ResolveClassifier(arguments.model);
+}
+
 data::TileDataset OpenTiles(const TileArguments& arguments, const model::ImageSpec& spec) {
   data::TileOptions options = robustness::OptionsFor(spec);
   options.split = arguments.options.split;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -23,6 +24,9 @@ void AddTileArguments(CLI::App& command, TileArguments& arguments);
 
 // "default" is the shipped demonstration classifier models/assay-he, and says so on standard error.
 std::unique_ptr<model::ImageClassifier> OpenClassifier(const TileArguments& arguments);
+
+// Where that classifier is.
+std::filesystem::path ClassifierPath(const TileArguments& arguments);
 
 // Tiles that fit the classifier. Problems are printed on standard error as they are met, the first
 // ten of a kind.

@@ -5,7 +5,7 @@
 
 #include <numeric>
 
-#include "data/temporary_folder.h"
+#include "base/base_testing.h"
 #include "data/tile_image.h"
 #include "data/tile_testing.h"
 
@@ -14,6 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using base::ErrorKind;
+using base::TemporaryFolder;
 using testing::HasSubstr;
 
 Tile Filled(int height, int width, std::vector<uint8_t> rgb) {
@@ -79,7 +80,8 @@ TEST_F(SharedSlideTest, TilesHaveTheResolutionAskedFor) {
   // 64 pixels of 1 micron are 128.3 of the slide: neighbours are that far apart.
   const auto& places = slide.places();
   for (size_t i = 1; i < places.size(); ++i) {
-    if (places[i].y == places[i - 1].y) EXPECT_GE(places[i].x - places[i - 1].x, 128);
+    if (places[i].y != places[i - 1].y) continue;
+    EXPECT_GE(places[i].x - places[i - 1].x, 128);
   }
   // The same place at the slide's own resolution, halved by hand, looks the same.
   const Slide full =

@@ -6,13 +6,15 @@
 #include <map>
 #include <set>
 
+#include "base/base_testing.h"
 #include "base/file.h"
-#include "data/temporary_folder.h"
 #include "data/tile_dataset.h"
 #include "data/tile_image.h"
 
 namespace assay::data {
 namespace {
+
+using base::TemporaryFolder;
 
 TEST(SyntheticTissueTest, DependsOnSeedAndIndexAlone) {
   const SyntheticTile first = SynthesizeTile({.seed = 3}, 17);

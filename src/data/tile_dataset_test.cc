@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 #include <hdf5.h>
 
+#include "base/base_testing.h"
 #include "base/file.h"
-#include "data/temporary_folder.h"
 #include "data/tile_testing.h"
 
 namespace assay::data {
@@ -13,6 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using base::ErrorKind;
+using base::TemporaryFolder;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;

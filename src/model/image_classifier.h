@@ -42,6 +42,17 @@ class ImageClassifier {
   // range (by more than rounding) or not finite, and for logits that are not finite.
   virtual at::Tensor Logits(const at::Tensor& images) const = 0;
 
+  // The same logits with the last feature maps before they are pooled: [B, D, h, w], part of the
+  // graph of the logits where gradients are recorded (Grad-CAM). Nothing where the model does not
+  // show them, as TorchScript files do not.
+  struct FeatureMaps {
+    at::Tensor logits, features;
+  };
+  virtual std::optional<FeatureMaps> LogitsWithFeatures(const at::Tensor& images) const {
+    (void)images;
+    return std::nullopt;
+  }
+
  protected:
   ImageSpec spec_;
 };

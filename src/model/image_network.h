@@ -97,7 +97,7 @@ const ImageNetwork* NetworkOf(const ImageClassifier& classifier);
 ImageNetwork LoadImageNetwork(const std::filesystem::path& file);
 
 // Writes FILE.safetensors (float16 when `half`) and its sidecar: the spec, architecture, mean and
-// std, and the keys of `more`. Throws kIo.
+// std, and the keys of `more` (an object, or null). Throws kIo.
 void SaveImageNetwork(const ImageNetwork& network, const ImageSpec& spec,
                       const std::filesystem::path& file, bool half, const nlohmann::json& more);
 

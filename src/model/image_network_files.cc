@@ -170,7 +170,7 @@ void SaveImageNetwork(const ImageNetwork& network, const ImageSpec& spec, const 
     sidecar["clean_accuracy"] = {{data, *spec.clean_accuracy}};
   }
   if (spec.demonstration) sidecar["demonstration"] = true;
-  sidecar.update(more);
+  if (!more.is_null()) sidecar.update(more);
   WriteSafetensors(file, tensors, {{"architecture", config.architecture}});
   base::WriteFile(fs::path(file).replace_extension(".json"), sidecar.dump(1) + "\n");
 }

@@ -1,6 +1,7 @@
 #include "model/torchscript_classifier.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/jit/passes/inliner.h>
 #include <torch/script.h>
 
 #include "base/error.h"
@@ -11,6 +12,24 @@ namespace {
 using base::ErrorKind;
 using base::Fail;
 namespace fs = std::filesystem;
+
+bool Detaches(const torch::jit::Block& block) {
+  for (const torch::jit::Node* node : block.nodes()) {
+    if (node->kind() == c10::aten::detach) return true;
+    for (const torch::jit::Block* inner : node->blocks()) {
+      if (Detaches(*inner)) return true;
+    }
+  }
+  return false;
+}
+
+// Freezing takes detach for an operation without effect and drops it, which would give gradients to
+// a module that has none.
+bool Detaches(const torch::jit::Module& module) {
+  const auto graph = module.get_method("forward").graph()->copy();
+  torch::jit::Inline(*graph);
+  return Detaches(*graph->block());
+}
 
 // Weights become constants of the graph (freezing), so that batch norms are folded into
 // convolutions and no gradient is kept for them. Gradients by the images stay.
@@ -25,6 +44,7 @@ torch::jit::Module ReadModule(const fs::path& file, const std::string& device) {
              parameter.name);
       }
     }
+    if (Detaches(module)) return module;
     try {
       return torch::jit::freeze(module);
     } catch (const std::exception&) {

@@ -191,7 +191,8 @@ void ExampleCollector::TakeLayer(std::span<const size_t> rows, int layer, const 
 void ExampleCollector::Offer(std::vector<Entry>& kept, const store::Sequence& sequence, float value,
                              int32_t pivot, float sign, const float* column, int64_t stride) {
   Entry entry;
-  if (static_cast<int>(kept.size()) == options_.top) {  // the new one takes the place and the memory
+  // In a full list the new one takes the last one's place and its memory.
+  if (static_cast<int>(kept.size()) == options_.top) {
     entry = std::move(kept.back());
     kept.pop_back();
   }

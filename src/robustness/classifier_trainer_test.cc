@@ -6,7 +6,7 @@
 
 #include <set>
 
-#include "data/temporary_folder.h"
+#include "base/base_testing.h"
 
 namespace assay::robustness {
 namespace {
@@ -93,7 +93,7 @@ TEST(ClassifierTrainerTest, SameSeedSameWeights) {
 }
 
 TEST(ClassifierTrainerTest, GoesOnFromACheckpointAsIfNeverInterrupted) {
-  const data::TemporaryFolder folder;
+  const base::TemporaryFolder folder;
   const auto whole = Network(), parts = Network(), resumed = Network();
   const auto straight = Make(whole);
   while (!straight->Done()) straight->Epoch();

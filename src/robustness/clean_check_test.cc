@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "data/temporary_folder.h"
+#include "base/base_testing.h"
 #include "data/tile_image.h"
 #include "robustness/tile_batch.h"
 
@@ -63,7 +63,7 @@ class Brightness : public model::ImageClassifier {
 };
 
 TEST(CleanCheckTest, CountsByClassAndComparesWithTheSidecar) {
-  const data::TemporaryFolder folder;
+  const base::TemporaryFolder folder;
   std::string manifest = "path,label\n";
   const int levels[] = {10, 20, 200, 230, 240, 30, 250};
   const int labels[] = {0, 0, 0, 1, 1, 1, 1};  // the third and sixth are wrong

@@ -6,9 +6,9 @@
 
 #include <filesystem>
 
+#include "base/base_testing.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "data/temporary_folder.h"
 #include "model/safetensors.h"
 
 namespace assay::robustness {
@@ -65,7 +65,7 @@ class TransformFileTest : public testing::Test {
     ADD_FAILURE() << "accepted";
     return "";
   }
-  data::TemporaryFolder folder_;
+  base::TemporaryFolder folder_;
   std::map<std::string, at::Tensor> tensors_{{"input", at::rand({2, 3, 8, 8})}};
 };
 

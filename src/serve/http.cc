@@ -126,6 +126,12 @@ Reply ErrorReply(int status, const std::string& kind, const std::string& message
   return JsonReply({{"error", {{"kind", kind}, {"message", message}}}}, status);
 }
 
+Reply MethodReply(const std::string& allow) {
+  Reply reply = ErrorReply(405, "usage", "this address takes " + allow);
+  reply.allow = allow;
+  return reply;
+}
+
 Json NumberOrNull(std::optional<double> value) {
   return value && std::isfinite(*value) ? Json(*value) : Json(nullptr);
 }

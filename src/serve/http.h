@@ -38,6 +38,7 @@ struct Reply {
   std::string type = "application/json; charset=utf-8";
   std::string body;
   bool cacheable = false;  // never changes at this address
+  std::string allow;       // of a 405: the methods that the address takes
 };
 
 // Bytes that are not UTF-8 become U+FFFD.
@@ -45,6 +46,7 @@ Reply JsonReply(const Json& json, int status = 200);
 // {"error": {"kind": ..., "message": ...}} with the status that belongs to the kind.
 Reply ErrorReply(const base::Error& error);
 Reply ErrorReply(int status, const std::string& kind, const std::string& message);
+Reply MethodReply(const std::string& allow);  // 405
 
 // null when absent or not a number.
 Json NumberOrNull(std::optional<double> value);

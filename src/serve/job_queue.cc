@@ -103,15 +103,19 @@ Json JobQueue::DescribeAll() const {
 
 void JobQueue::Cancel(int64_t id) {
   const std::lock_guard lock(mutex_);
-  Job& job = *Find(id);
+  const std::shared_ptr<Job> found = Find(id);  // DropOld may let go of it
+  Job& job = *found;
   if (job.finished()) return;
   job.shared->cancelled = true;
   if (job.state == JobState::kQueued) {
     job.state = JobState::kCancelled;
+    job.work = nullptr;
     std::erase(queue_, id);
+    DropOld();
   }
 }
 
+// Highest ids are kept: they ended last, or nearly so.
 void JobQueue::DropOld() {
   size_t finished = 0;
   for (const auto& [id, job] : jobs_) finished += job->finished() ? 1 : 0;

@@ -1,15 +1,14 @@
+// The summary of a neuron.
 #include "serve/neuron_json.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
 #include <set>
 
+#include "serve/json_values.h"
 #include "view/neuron_records.h"
 #include "view/score_html.h"
-#include "view/svg.h"
-#include "view/token_text.h"
 #include "view/trajectory.h"
 
 namespace assay::serve {
@@ -19,27 +18,6 @@ using base::ErrorKind;
 using base::Fail;
 using store::Example;
 using store::ExampleKind;
-
-constexpr std::array kKindNames = {"top", "bottom", "quantile", "given", "above"};
-
-ExampleKind ParseKind(const std::string& name) {
-  for (size_t i = 0; i < kKindNames.size(); ++i) {
-    if (name == kKindNames[i]) return static_cast<ExampleKind>(i);
-  }
-  Fail(ErrorKind::kUsage, "kind is '{}'; expected top, bottom, quantile, given or above", name);
-}
-
-// Three significant decimals are more than a page can show.
-Json Short(double value) {
-  if (!std::isfinite(value)) return nullptr;
-  return std::round(value * 1e4) / 1e4;
-}
-
-Json ShortNumbers(std::span<const float> values) {
-  Json out = Json::array();
-  for (const float value : values) out.push_back(Short(value));
-  return out;
-}
 
 Json StatsJson(const std::optional<store::UnitStats>& stats) {
   if (!stats) return nullptr;
@@ -166,97 +144,27 @@ Json Place(const UnitRow* row) {
 
 // The neighbours to walk to: with a graph, where there are graphs at all.
 void AddNeighbours(Json& out, const RunFacts& facts, base::UnitId unit) {
-  const auto at = std::lower_bound(
-      facts.graphs.begin(), facts.graphs.end(), unit,
-      [&](size_t place, base::UnitId wanted) { return facts.units[place].unit < wanted; });
-  const bool here = at != facts.graphs.end() && facts.units[*at].unit == unit;
-  const auto next = here ? std::next(at) : at;
-  out["previous"] = Place(at == facts.graphs.begin() ? nullptr : &facts.units[*std::prev(at)]);
-  out["next"] = Place(next == facts.graphs.end() ? nullptr : &facts.units[*next]);
+  const auto walk = [&](auto begin, auto end, auto row_at) {
+    const auto at = std::lower_bound(begin, end, unit, [&](const auto& place, base::UnitId wanted) {
+      return row_at(place).unit < wanted;
+    });
+    const auto next = at != end && row_at(*at).unit == unit ? std::next(at) : at;
+    out["previous"] = at == begin ? Json(nullptr) : Place(&row_at(*std::prev(at)));
+    out["next"] = next == end ? Json(nullptr) : Place(&row_at(*next));
+  };
+  if (facts.graphs.empty()) {
+    walk(facts.units.begin(), facts.units.end(),
+         [](const UnitRow& row) -> const UnitRow& { return row; });
+  } else {
+    walk(facts.graphs.begin(), facts.graphs.end(),
+         [&](size_t place) -> const UnitRow& { return facts.units[place]; });
+  }
 }
 
 std::string HookName(std::string hook, int layer) {
   if (const size_t at = hook.find("{}"); at != std::string::npos)
     hook.replace(at, 2, std::to_string(layer));
   return hook;
-}
-
-// The part of a unit's rows that an example needs to be shown.
-view::NeuronRecords RecordsFor(const store::RunStore& store, base::UnitId unit,
-                               const std::vector<Example>& shown) {
-  view::NeuronRecords records{.unit = unit,
-                              .stats = store.GetStats(unit),
-                              .examples = store.GetExamples(unit),
-                              .prunings = store.GetPrunings(unit),
-                              .prompts = store.GetPrompts(unit),
-                              .graph = store.GetGraph(unit)};
-  for (const Example& example : shown) {
-    if (!records.sequences.contains(example.sequence))
-      records.sequences.emplace(example.sequence, store.GetSequence(example.sequence));
-  }
-  return records;
-}
-
-Json TextsOf(const RunFacts& facts, const std::vector<store::TokenId>& tokens) {
-  Json out = Json::array();
-  for (std::string& text : view::ShowRunningText(facts.token_texts, tokens))
-    out.push_back(std::move(text));
-  return out;
-}
-
-Json ExampleJson(const RunFacts& facts, const view::NeuronRecords& records, const Example& example,
-                 ExampleKind training) {
-  const store::Sequence& sequence = view::SequenceOf(records, example);
-  Json importances = nullptr;
-  if (example.kind == training) {
-    importances = Json::array();
-    for (const std::optional<float>& value : view::ImportancesOf(records, example))
-      importances.push_back(value ? Short(*value) : Json(nullptr));
-  }
-  std::string half;
-  if (records.graph && example.kind == training) {
-    const auto in = [&](const std::vector<int>& ranks) {
-      return std::find(ranks.begin(), ranks.end(), example.rank) != ranks.end();
-    };
-    half = in(records.graph->train) ? "train" : in(records.graph->test) ? "test" : "";
-  }
-  return {{"kind", kKindNames[static_cast<size_t>(example.kind)]},
-          {"bin", example.bin},
-          {"rank", example.rank},
-          {"half", half},
-          {"source", sequence.source},
-          {"document", sequence.document},
-          {"pivot", example.pivot},
-          {"activation", Short(example.activation)},
-          {"tokens", TextsOf(facts, sequence.tokens)},
-          {"activations", ShortNumbers(example.activations)},
-          {"importances", importances}};
-}
-
-std::vector<Example> Choose(const store::RunStore& store, base::UnitId unit,
-                            const ExampleQuery& query) {
-  std::vector<Example> chosen;
-  if (query.cluster) {
-    const auto embedding = store.GetEmbedding(unit);
-    const std::vector<Example> all = store.GetExamples(unit);
-    for (const store::FeatureCluster& cluster : store.GetClusters(unit)) {
-      if (cluster.cluster != *query.cluster || !embedding) continue;
-      for (const int member : cluster.members) {
-        const store::ExampleKey key = embedding->examples.at(static_cast<size_t>(member));
-        for (const Example& row : all) {
-          if (store::ExampleKey{row.kind, row.bin, row.rank} == key) chosen.push_back(row);
-        }
-      }
-    }
-    return chosen;
-  }
-  chosen = store.GetExamples(unit, ParseKind(query.kind));
-  if (!query.ranks.empty()) {
-    std::erase_if(chosen, [&](const Example& row) {
-      return std::find(query.ranks.begin(), query.ranks.end(), row.rank) == query.ranks.end();
-    });
-  }
-  return chosen;
 }
 
 }  // namespace
@@ -270,7 +178,7 @@ Json NeuronSummary(const ServedRun& run, base::UnitId unit) {
   if (!stats && examples.empty() && !graph)
     Fail(ErrorKind::kNotFound, "{}: has no unit {}", run.name(), base::ToString(unit));
   std::map<std::string, int> kinds;
-  for (const Example& example : examples) ++kinds[kKindNames[static_cast<size_t>(example.kind)]];
+  for (const Example& example : examples) ++kinds[KindName(example.kind)];
   view::NeuronRecords records{.unit = unit, .stats = stats, .examples = examples, .graph = graph};
   Json out = {{"run", run.name()},
               {"model", facts->model},
@@ -280,7 +188,7 @@ Json NeuronSummary(const ServedRun& run, base::UnitId unit) {
               {"stats", StatsJson(stats)},
               {"max_activation", view::MaxActivation(records)},
               {"has_graph", graph.has_value()},
-              {"training_kind", kKindNames[static_cast<size_t>(view::TrainingKind(records))]},
+              {"training_kind", KindName(view::TrainingKind(records))},
               {"examples", kinds},
               {"scores", ScoresJson(store->GetScores(unit))},
               {"histogram", HistogramJson(examples)},
@@ -289,129 +197,6 @@ Json NeuronSummary(const ServedRun& run, base::UnitId unit) {
               {"clusters", ClustersJson(*store, unit)}};
   AddNeighbours(out, *facts, unit);
   return out;
-}
-
-Json NeuronExamples(const ServedRun& run, base::UnitId unit, const ExampleQuery& query) {
-  const auto facts = run.Facts();
-  const auto store = run.Borrow();
-  const std::vector<Example> chosen = Choose(*store, unit, query);
-  const auto begin = std::min(chosen.size(), static_cast<size_t>(query.offset));
-  const auto end = std::min(chosen.size(), begin + static_cast<size_t>(query.limit));
-  const std::vector<Example> shown(chosen.begin() + static_cast<std::ptrdiff_t>(begin),
-                                   chosen.begin() + static_cast<std::ptrdiff_t>(end));
-  const view::NeuronRecords records = RecordsFor(*store, unit, shown);
-  const ExampleKind training = view::TrainingKind(records);
-  Json rows = Json::array();
-  for (const Example& example : shown)
-    rows.push_back(ExampleJson(*facts, records, example, training));
-  return {{"total", chosen.size()},
-          {"offset", begin},
-          {"max_activation", view::MaxActivation(records)},
-          {"examples", rows}};
-}
-
-Json NeuronPrompts(const ServedRun& run, base::UnitId unit, int rank) {
-  constexpr std::array kOutcomes = {"reached", "context_limit", "not_positive"};
-  const auto facts = run.Facts();
-  const auto store = run.Borrow();
-  Json out = {{"pruning", nullptr}, {"prompts", Json::array()}};
-  for (const store::Pruning& row : store->GetPrunings(unit)) {
-    if (row.example != rank) continue;
-    out["pruning"] = {{"outcome", kOutcomes[static_cast<size_t>(row.outcome)]},
-                      {"context", row.context},
-                      {"full_activation", Short(row.full_activation)},
-                      {"pruned_activation", Short(row.pruned_activation)},
-                      {"trajectory", ShortNumbers(row.trajectory)}};
-  }
-  for (const store::Prompt& row : store->GetPrompts(unit)) {
-    if (row.example != rank) continue;
-    Json prompt = {{"ordinal", row.ordinal},
-                   {"kept", row.kept},
-                   {"ratio", Short(row.ratio)},
-                   {"pivot", row.pivot},
-                   {"tokens", TextsOf(*facts, row.tokens)},
-                   {"activations", ShortNumbers(row.activations)},
-                   {"importances", ShortNumbers(view::PivotImportances(row))},
-                   {"substitution", nullptr}};
-    if (row.substitution) {
-      prompt["substitution"] = {{"position", row.substitution->position},
-                                {"original", row.substitution->original},
-                                {"substitute", row.substitution->substitute},
-                                {"probability", Short(row.substitution->probability)}};
-    }
-    out["prompts"].push_back(std::move(prompt));
-  }
-  if (out["pruning"].is_null() && out["prompts"].empty())
-    Fail(ErrorKind::kNotFound, "{}: example {} of {} was not pruned", run.name(), rank,
-         base::ToString(unit));
-  return out;
-}
-
-std::vector<std::vector<int>> ExamplesOfNodes(const std::vector<store::TrieNode>& nodes,
-                                              const std::vector<store::Prompt>& prompts) {
-  using Kind = store::TrieNode::Kind;
-  std::vector<std::vector<size_t>> children(nodes.size());
-  for (size_t i = 1; i < nodes.size(); ++i)
-    children[static_cast<size_t>(nodes[i].parent)].push_back(i);
-  std::vector<std::set<int>> found(nodes.size());
-  for (const store::Prompt& prompt : prompts) {
-    if (!prompt.kept) continue;
-    for (const int target : prompt.targets) {
-      std::vector<std::pair<size_t, int>> todo = {{0, target}};  // node, place of its children
-      while (!todo.empty()) {
-        const auto [node, place] = todo.back();
-        todo.pop_back();
-        for (const size_t child : children[node]) {
-          const bool any = nodes[child].kind == Kind::kIgnore;
-          if (nodes[child].kind == Kind::kEnd || place < 0 ||
-              static_cast<size_t>(place) >= prompt.tokens.size()) {
-            continue;
-          }
-          if (!any && prompt.tokens[static_cast<size_t>(place)] != nodes[child].token) continue;
-          found[child].insert(prompt.example);
-          todo.emplace_back(child, place - 1);
-        }
-      }
-    }
-  }
-  std::vector<std::vector<int>> out;
-  for (const std::set<int>& examples : found) out.emplace_back(examples.begin(), examples.end());
-  return out;
-}
-
-Json NeuronPicture(const ServedRun& run, base::UnitId unit, std::optional<int> cluster,
-                   const view::DrawOptions& options) {
-  const auto facts = run.Facts();
-  const auto store = run.Borrow();
-  std::optional<store::Graph> graph;
-  if (cluster) {
-    for (store::ClusterGraph& row : store->GetClusterGraphs(unit)) {
-      if (row.cluster == *cluster) graph = std::move(row.graph);
-    }
-  } else {
-    graph = store->GetGraph(unit);
-  }
-  if (!graph) Fail(ErrorKind::kNotFound, "{}: {} has no graph", run.name(), base::ToString(unit));
-  const view::DrawnGraph drawn = view::DrawGraph(*graph, facts->token_texts, options);
-  const auto of_trie_nodes = ExamplesOfNodes(graph->nodes, store->GetPrompts(unit));
-  Json nodes = Json::array();
-  for (const view::DrawnNode& node : drawn.nodes) {
-    std::set<int> examples;
-    for (const int32_t trie_node : node.trie_nodes) {
-      const auto& ranks = of_trie_nodes[static_cast<size_t>(trie_node)];
-      examples.insert(ranks.begin(), ranks.end());
-    }
-    nodes.push_back({{"text", node.text},
-                     {"activating", node.activating},
-                     {"activation", Short(node.activation)},
-                     {"importance", Short(node.importance)},
-                     {"can_end", node.can_end},
-                     {"examples", examples}});
-  }
-  const std::string id = "graph-" + std::to_string(unit.layer) + "-" + std::to_string(unit.index);
-  return {{"svg", view::WriteSvg(drawn, {.id = id, .standalone = false})},
-          {"description", view::DescribeGraph(drawn)},
-          {"nodes", nodes}};
 }
 
 }  // namespace assay::serve

@@ -5,6 +5,7 @@
 
 #include "serve/served_run.h"
 #include "view/graph_drawing.h"
+#include "view/svg.h"
 
 namespace assay::serve {
 
@@ -26,9 +27,10 @@ Json NeuronExamples(const ServedRun& run, base::UnitId unit, const ExampleQuery&
 Json NeuronPrompts(const ServedRun& run, base::UnitId unit, int rank);
 
 // {"svg", "description", "nodes": [{"text", "activation", "importance", "examples": ranks}]}, of
-// the whole unit or of one of its clusters. Throws kNotFound when there is no graph.
+// the whole unit or of one of its clusters. The id and the style sheet of `svg` are chosen here.
+// Throws kNotFound when there is no graph.
 Json NeuronPicture(const ServedRun& run, base::UnitId unit, std::optional<int> cluster,
-                   const view::DrawOptions& options);
+                   const view::DrawOptions& options, view::SvgOptions svg = {});
 
 // Which training examples (ranks) have a kept prompt that walks through the trie node, for every
 // node: the token at its depth left of some activating target matches all the way up.

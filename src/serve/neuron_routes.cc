@@ -14,34 +14,63 @@ std::optional<int> ClusterOf(const Request& request) {
   return static_cast<int>(request.Integer("cluster", 0, 1'000'000));
 }
 
-std::vector<std::string> Lines(const std::string& text) {
+constexpr size_t kMostTokens = 16;  // of a search, in each role
+constexpr size_t kMostRanks = 1000;
+
+// The lines of a parameter. Throws kUsage when there are too many.
+std::vector<std::string> Tokens(const Request& request, const std::string& name) {
   std::vector<std::string> out;
-  std::istringstream lines(text);
+  std::istringstream lines(request.Text(name));
   for (std::string line; std::getline(lines, line);) {
     if (!line.empty()) out.push_back(line);
   }
+  if (out.size() > kMostTokens)
+    base::Fail(base::ErrorKind::kUsage, "{} has {} tokens; at most {} are accepted", name,
+               out.size(), kMostTokens);
+  return out;
+}
+
+std::vector<int> Ranks(const Request& request) {
+  std::vector<int> out;
+  std::istringstream ranks(request.Text("ranks"));
+  for (std::string rank; std::getline(ranks, rank, ',');) {
+    Request one;
+    one.query["ranks"] = rank;
+    out.push_back(static_cast<int>(one.Integer("ranks", 0, 1'000'000)));
+  }
+  if (out.size() > kMostRanks)
+    base::Fail(base::ErrorKind::kUsage, "ranks has {} numbers; at most {} are accepted", out.size(),
+               kMostRanks);
   return out;
 }
 
 Reply Examples(const Service& service, const Request& request) {
   ExampleQuery query{.kind = request.Text("kind", "top"),
                      .cluster = ClusterOf(request),
+                     .ranks = Ranks(request),
                      .offset = static_cast<int>(request.Integer("offset", 0, 1'000'000, 0)),
                      .limit = static_cast<int>(request.Integer("limit", 1, 50, 10))};
-  std::istringstream ranks(request.Text("ranks"));
-  for (std::string rank; std::getline(ranks, rank, ',');) {
-    Request one;
-    one.query["ranks"] = rank;
-    query.ranks.push_back(static_cast<int>(one.Integer("ranks", 0, 1'000'000)));
-  }
   return JsonReply(NeuronExamples(service.Run(request.Text("run")), request.Unit(), query));
 }
 
 Reply Picture(const Service& service, const Request& request) {
   view::DrawOptions options;
   options.max_nodes = static_cast<int>(request.Integer("nodes", 1, 400, options.max_nodes));
-  return JsonReply(
-      NeuronPicture(service.Run(request.Text("run")), request.Unit(), ClusterOf(request), options));
+  view::SvgOptions svg;
+  if (request.Flag("small")) {  // for a card among many
+    svg.legend = false;
+    svg.wrap_width_px = 330;
+  }
+  return JsonReply(NeuronPicture(service.Run(request.Text("run")), request.Unit(),
+                                 ClusterOf(request), options, svg));
+}
+
+Reply Sheet(const Service& service, const Request& request) {
+  const ServedRun& run = service.Run(request.Text("run"));
+  if (!service.work().sheet)
+    base::Fail(base::ErrorKind::kUnsupported, "this server draws no tiles");
+  return {.type = "image/png",
+          .body = service.work().sheet(run, request.Unit(), ClusterOf(request))};
 }
 
 Json TokensJson(const std::vector<std::string>& tokens) {
@@ -62,31 +91,21 @@ Json HitJson(const store::GraphHit& hit) {
           {"label", nullptr}};
 }
 
-// Clusters whose label has the text, of any case. The labels are few beside the graphs: they are
-// read as they are.
 Json SearchLabels(const ServedRun& run, const std::string& wanted, std::optional<int> layer,
                   int limit) {
-  const auto lower = [](std::string text) {
-    for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-    return text;
-  };
   const auto facts = run.Facts();
   const auto store = run.Borrow();
   Json hits = Json::array();
-  for (const store::UnitMeasures& row : facts->measures) {
-    if (layer && row.unit.layer != *layer) continue;
-    for (const store::FeatureCluster& cluster : store->GetClusters(row.unit)) {
-      if (static_cast<int>(hits.size()) >= limit) return hits;
-      if (lower(cluster.label).find(lower(wanted)) == std::string::npos) continue;
-      const UnitRow* unit = facts->Find(row.unit);
-      hits.push_back({{"layer", row.unit.layer},
-                      {"index", row.unit.index},
-                      {"f1", unit ? NumberOrNull(unit->f1) : Json(nullptr)},
-                      {"cluster", cluster.cluster},
-                      {"label", cluster.label},
-                      {"activating", Json::array()},
-                      {"context", Json::array()}});
-    }
+  for (const store::LabelledCluster& row :
+       store::GraphIndex(*store).FindClusters(wanted, layer, limit)) {
+    const UnitRow* unit = facts->Find(row.unit);
+    hits.push_back({{"layer", row.unit.layer},
+                    {"index", row.unit.index},
+                    {"f1", unit ? NumberOrNull(unit->f1) : Json(nullptr)},
+                    {"cluster", row.cluster},
+                    {"label", row.label},
+                    {"activating", Json::array()},
+                    {"context", Json::array()}});
   }
   return hits;
 }
@@ -99,8 +118,8 @@ Reply Search(const Service& service, const Request& request) {
     layer = static_cast<int>(request.Integer("layer", 0, 1'000'000));
   if (const std::string label = request.Text("label"); !label.empty())
     return JsonReply({{"hits", SearchLabels(run, label, layer, limit)}});
-  store::GraphQuery query{.activating = Lines(request.Text("activating")),
-                          .context = Lines(request.Text("context")),
+  store::GraphQuery query{.activating = Tokens(request, "activating"),
+                          .context = Tokens(request, "context"),
                           .exact = request.Flag("exact"),
                           .repeated = request.Flag("repeated"),
                           .layer = layer,
@@ -143,6 +162,8 @@ void AddNeuronRoutes(Router& router, Service& service) {
     return JsonReply(NeuronPrompts(service.Run(request.Text("run")), request.Unit(),
                                    static_cast<int>(request.Integer("rank", 0, 1'000'000))));
   });
+  router.Add("GET", neuron + "/sheet",
+             [&service](const Request& request) { return Sheet(service, request); });
   router.Add("GET", neuron + "/similar",
              [&service](const Request& request) { return Similar(service, request); });
   router.Add("GET", "/api/runs/{run}/search",

@@ -38,8 +38,7 @@ void Router::Add(std::string method, std::string pattern,
 }
 
 const Route* Router::Match(std::string_view method, std::string_view path, Request& request,
-                           bool& other_methods) const {
-  other_methods = false;
+                           std::string& allowed) const {
   for (const Route& route : routes_) {
     std::map<std::string, std::string> names;
     if (!Fits(route.pattern, path, names)) continue;
@@ -47,16 +46,15 @@ const Route* Router::Match(std::string_view method, std::string_view path, Reque
       request.path = std::move(names);
       return &route;
     }
-    other_methods = true;
+    allowed += (allowed.empty() ? "" : ", ") + route.method;
   }
   return nullptr;
 }
 
 Reply Router::Answer(std::string_view method, std::string_view path, Request request) const {
-  bool other_methods = false;
-  const Route* route = Match(method, path, request, other_methods);
-  if (!route && other_methods)
-    return ErrorReply(405, "usage", "this address does not take the method");
+  std::string allowed;
+  const Route* route = Match(method, path, request, allowed);
+  if (!route && !allowed.empty()) return MethodReply(allowed);
   if (!route) return ErrorReply(404, "not found", "there is nothing at this address");
   try {
     return route->answer(request);

@@ -23,9 +23,9 @@ class Router {
   const std::vector<Route>& routes() const { return routes_; }
 
   // The route of a decoded path, with its {names} in `request`; null if there is none.
-  // `other_methods` says whether the path exists with another method.
+  // `allowed` becomes the methods with which the path exists: "GET, POST".
   const Route* Match(std::string_view method, std::string_view path, Request& request,
-                     bool& other_methods) const;
+                     std::string& allowed) const;
 
   // Runs the route; base::Error becomes an error reply, anything else a 500 without its text.
   Reply Answer(std::string_view method, std::string_view path, Request request) const;

@@ -10,34 +10,13 @@
 namespace assay::serve {
 namespace {
 
-struct Means {
-  double f1 = 0, recall = 0, precision = 0;
-  int units = 0, excluded = 0, precision_units = 0;
-
-  // As the paper: the mean of the neurons' values; a graph that predicts nothing has no precision.
-  void Add(const store::Score& score) {
-    if (!score.excluded.empty()) {
-      ++excluded;
-      return;
-    }
-    ++units;
-    f1 += (score.f1.value_or(0) - f1) / units;
-    recall += (score.recall.value_or(0) - recall) / units;
-    if (score.precision) precision += (*score.precision - precision) / ++precision_units;
-  }
-};
-
-Json ScoresByLayer(const RunFacts& facts) {
-  std::map<std::tuple<std::string, int, std::string>, Means> means;
-  for (const store::Score& score : facts.scores)
-    means[{score.set, score.unit.layer, score.method}].Add(score);
+Json ScoresByLayer(const std::vector<store::ScoreMeans>& means) {
   Json out = Json::array();
-  for (const auto& [key, row] : means) {
-    const auto& [set, layer, method] = key;
-    Json line = {{"set", set},         {"layer", layer},
-                 {"method", method},   {"title", view::MethodTitle(method)},
-                 {"units", row.units}, {"excluded", row.excluded},
-                 {"f1", nullptr},      {"precision", nullptr},
+  for (const store::ScoreMeans& row : means) {
+    Json line = {{"set", row.set},       {"layer", row.layer},
+                 {"method", row.method}, {"title", view::MethodTitle(row.method)},
+                 {"units", row.units},   {"excluded", row.excluded},
+                 {"f1", nullptr},        {"precision", nullptr},
                  {"recall", nullptr}};
     if (row.units > 0) {
       line["f1"] = row.f1;
@@ -91,9 +70,15 @@ Json DescribeRun(const ServedRun& run, const Service& service) {
               {"model", nullptr},
               {"neurons", run.has_store()},
               {"robustness", run.has_robustness()},
+              {"pairs", run.has_pairs()},
               {"clusters", false},
               {"sae", false},
+              {"images", false},
               {"try", run.has_store() && service.work().try_text != nullptr}};
+  out["jobs"] = Json::array();
+  for (const auto& [name, kind] : service.work().jobs) {
+    if (!kind.offered || kind.offered(run)) out["jobs"].push_back(name);
+  }
   if (!run.has_store()) return out;
   const auto facts = run.Facts();
   out["model"] = facts->model;
@@ -101,35 +86,30 @@ Json DescribeRun(const ServedRun& run, const Service& service) {
   out["graphs"] = facts->graphs.size();
   out["clusters"] = !facts->measures.empty();
   out["sae"] = facts->manifest.contains("sae_evaluation");
-  out["unit_name"] = "neuron";
-  if (facts->manifest.contains("model"))
-    out["unit_name"] = facts->manifest["model"].contains("sae") ? "feature" : "neuron";
+  out["images"] = facts->images;
+  out["unit_name"] = facts->unit_name;
+  if (facts->images) out["try"] = false;
   return out;
 }
 
-// Neurons worth a look first: the best graphs of several tokens, and the most polysemantic ones.
-Json Highlights(const RunFacts& facts) {
-  std::vector<const UnitRow*> best, mixed;
-  for (const UnitRow& row : facts.units) {
-    if (row.f1 && row.has_graph) best.push_back(&row);
-    if (row.polysemanticity) mixed.push_back(&row);
+// Neurons worth a look first: clear graphs whose context tells more than the token alone does, and
+// the most polysemantic units of those with enough examples to say so.
+Json Highlights(const RunFacts& facts, const std::vector<UnitValue>& best) {
+  constexpr int kEnoughExamples = 10;
+  std::vector<UnitValue> mixed;
+  for (const store::UnitMeasures& row : facts.measures) {
+    if (row.polysemanticity && row.examples >= kEnoughExamples)
+      mixed.push_back({row.unit, *row.polysemanticity, *row.polysemanticity});
   }
-  const auto take = [](std::vector<const UnitRow*>& rows, auto value) {
-    const size_t count = std::min<size_t>(rows.size(), 6);
-    std::partial_sort(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(count), rows.end(),
-                      [&](const UnitRow* a, const UnitRow* b) {
-                        return value(*a) != value(*b) ? value(*a) > value(*b) : a->unit < b->unit;
-                      });
+  KeepHighest(mixed, kHighlights);
+  const auto list = [](const std::vector<UnitValue>& rows) {
     Json out = Json::array();
-    for (size_t i = 0; i < count; ++i) {
-      out.push_back({{"layer", rows[i]->unit.layer},
-                     {"index", rows[i]->unit.index},
-                     {"value", value(*rows[i])}});
+    for (const UnitValue& row : rows) {
+      out.push_back({{"layer", row.unit.layer}, {"index", row.unit.index}, {"value", row.value}});
     }
     return out;
   };
-  return {{"best", take(best, [](const UnitRow& row) { return *row.f1; })},
-          {"polysemantic", take(mixed, [](const UnitRow& row) { return *row.polysemanticity; })}};
+  return {{"best", list(best)}, {"polysemantic", list(mixed)}};
 }
 
 Reply Overview(const Service& service, const Request& request) {
@@ -140,9 +120,10 @@ Reply Overview(const Service& service, const Request& request) {
   out["hook"] = facts->hook;
   out["manifest"] = facts->manifest;
   out["layers"] = LayersOf(*facts);
-  out["scores"] = ScoresByLayer(*facts);
+  const auto scores = run.Scores();
+  out["scores"] = ScoresByLayer(scores->means);
   out["polysemanticity"] = PolysemanticityByLayer(*facts);
-  out["highlights"] = Highlights(*facts);
+  out["highlights"] = Highlights(*facts, scores->best);
   return JsonReply(out);
 }
 
@@ -152,6 +133,7 @@ Reply LayerMap(const Service& service, const Request& request) {
   const int layer = static_cast<int>(request.Integer("layer", 0, 1'000'000));
   const auto facts = run.Facts();
   const auto store = run.Borrow();
+  const std::map<base::UnitId, double> rates = store::GraphIndex(*store).FiringRates(layer);
   Json index = Json::array(), graph = Json::array(), f1 = Json::array(),
        polysemanticity = Json::array(), firing = Json::array();
   for (const UnitRow& row : facts->units) {
@@ -160,8 +142,8 @@ Reply LayerMap(const Service& service, const Request& request) {
     graph.push_back(row.has_graph);
     f1.push_back(NumberOrNull(row.f1));
     polysemanticity.push_back(NumberOrNull(row.polysemanticity));
-    const auto stats = store->GetStats(row.unit);
-    firing.push_back(stats ? Json(stats->firing_rate) : Json(nullptr));
+    const auto rate = rates.find(row.unit);
+    firing.push_back(rate == rates.end() ? Json(nullptr) : NumberOrNull(rate->second));
   }
   if (index.empty())
     base::Fail(base::ErrorKind::kNotFound, "{}: has no layer {}", run.name(), layer);
@@ -176,12 +158,29 @@ Reply LayerMap(const Service& service, const Request& request) {
 Reply RandomNeuron(const Service& service, const Request& request) {
   const ServedRun& run = service.Run(request.Text("run"));
   const auto facts = run.Facts();
-  if (facts->graphs.empty())
-    base::Fail(base::ErrorKind::kNotFound, "{}: has no graphs yet", run.name());
+  // Of those with a graph, where there are graphs at all.
+  const size_t count = facts->graphs.empty() ? facts->units.size() : facts->graphs.size();
+  if (count == 0) base::Fail(base::ErrorKind::kNotFound, "{}: has no units yet", run.name());
   const auto seed = static_cast<uint64_t>(request.Integer("seed", 0, 1'000'000'000));
-  const uint64_t at = base::Rng(seed, "random neuron", 0).Below(facts->graphs.size());
-  const base::UnitId unit = facts->units[facts->graphs[at]].unit;
+  const uint64_t at = base::Rng(seed, "random neuron", 0).Below(count);
+  const base::UnitId unit = facts->units[facts->graphs.empty() ? at : facts->graphs[at]].unit;
   return JsonReply({{"layer", unit.layer}, {"index", unit.index}});
+}
+
+// The rules of `assay neurons show --html`, so that both look alike, and the quality scale as
+// grounds of map squares.
+std::string StyleSheet() {
+  const auto squares = [](view::Theme theme) {
+    std::string css;
+    for (int step = 0; step < view::kScaleSteps; ++step) {
+      css += "i." + view::ScaleClass(view::Scale::kQuality, step) + ",a." +
+             view::ScaleClass(view::Scale::kQuality, step) + "{background:" +
+             std::string(view::ScalePaint(view::Scale::kQuality, step, theme).fill) + "}\n";
+    }
+    return css;
+  };
+  return view::PageCss() + squares(view::Theme::kLight) + "@media (prefers-color-scheme:dark){\n" +
+         squares(view::Theme::kDark) + "}\n";
 }
 
 }  // namespace
@@ -198,9 +197,8 @@ void AddRunRoutes(Router& router, Service& service) {
              [&service](const Request& request) { return LayerMap(service, request); });
   router.Add("GET", "/api/runs/{run}/random",
              [&service](const Request& request) { return RandomNeuron(service, request); });
-  // The rules of `assay neurons show --html`, so that both look alike.
   router.Add("GET", "/api/style.css", [](const Request&) {
-    return Reply{.type = "text/css; charset=utf-8", .body = view::PageCss()};
+    return Reply{.type = "text/css; charset=utf-8", .body = StyleSheet()};
   });
 }
 

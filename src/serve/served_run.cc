@@ -13,7 +13,7 @@ using base::ErrorKind;
 using base::Fail;
 using store::RunStore;
 
-constexpr size_t kIdleConnections = 16;
+constexpr size_t kIdleConnections = 8;
 
 // Entries that only programs read, and which can be as long as the run.
 Json ShortManifest(const nlohmann::json& manifest) {
@@ -24,6 +24,11 @@ Json ShortManifest(const nlohmann::json& manifest) {
     if (out[key].is_object()) out[key].erase("sampled");
   }
   return out;
+}
+
+std::string TextMember(const nlohmann::json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
 std::string PlainName(const fs::path& folder) {
@@ -45,91 +50,123 @@ const UnitRow* RunFacts::Find(base::UnitId unit) const {
   return at == units.end() || at->unit != unit ? nullptr : &*at;
 }
 
+void KeepHighest(std::vector<UnitValue>& rows, size_t count) {
+  count = std::min(count, rows.size());
+  std::partial_sort(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(count), rows.end(),
+                    [](const UnitValue& a, const UnitValue& b) {
+                      return a.rank != b.rank ? a.rank > b.rank : a.unit < b.unit;
+                    });
+  rows.resize(count);
+  rows.shrink_to_fit();
+}
+
 ServedRun::ServedRun(std::string name, fs::path folder)
     : name_(std::move(name)),
       folder_(std::move(folder)),
+      report_(folder_),
+      pairs_(folder_),
       has_store_(fs::exists(folder_ / "assay.db")) {
-  if (!has_store_ && !has_robustness()) {
-    Fail(ErrorKind::kNotFound, "{}: no run here (neither assay.db nor report.json)",
+  if (!has_store_ && !has_robustness() && !has_pairs()) {
+    Fail(ErrorKind::kNotFound, "{}: no run here (neither assay.db nor report.json nor study.html)",
          folder_.string());
   }
   if (has_store_) Borrow();  // an unreadable run is told at the start, not on the page
 }
 
-bool ServedRun::has_robustness() const { return fs::exists(folder_ / "report.json"); }
-
-ServedRun::Lease::Lease(const ServedRun& run, std::unique_ptr<RunStore> store)
-    : run_(&run), store_(std::move(store)) {}
+ServedRun::Lease::Lease(const ServedRun& run, std::unique_ptr<RunStore> store, uint64_t file)
+    : run_(&run), store_(std::move(store)), file_(file) {}
 
 ServedRun::Lease::~Lease() {
   if (!store_) return;
   const std::lock_guard lock(run_->mutex_);
-  if (run_->idle_.size() < kIdleConnections) run_->idle_.push_back(std::move(store_));
+  if (file_ == run_->idle_file_ && run_->idle_.size() < kIdleConnections)
+    run_->idle_.push_back(std::move(store_));
 }
 
 ServedRun::Lease ServedRun::Borrow() const {
   if (!has_store_) Fail(ErrorKind::kNotFound, "{}: this run has no neurons", name_);
+  const uint64_t file = ReadStamp().file;
   {
     const std::lock_guard lock(mutex_);
+    if (file != idle_file_) {  // the run was made anew under our hands
+      idle_.clear();
+      idle_file_ = file;
+    }
     if (!idle_.empty()) {
       auto store = std::move(idle_.back());
       idle_.pop_back();
-      return Lease(*this, std::move(store));
+      return Lease(*this, std::move(store), file);
     }
   }
-  return Lease(*this, std::make_unique<RunStore>(RunStore::Open(folder_, RunStore::Mode::kRead)));
+  auto store = std::make_unique<RunStore>(RunStore::Open(folder_, RunStore::Mode::kRead));
+  return Lease(*this, std::move(store), file);
 }
 
-ServedRun::Stamp ServedRun::ReadStamp() const {
-  std::error_code absent;
-  return {fs::last_write_time(folder_ / "assay.db", absent),
-          fs::last_write_time(folder_ / "assay.db-wal", absent)};
+FileStamp ServedRun::ReadStamp() const {
+  FileStamp stamp = StampOf(folder_ / "assay.db");
+  stamp.log = StampOf(folder_ / "assay.db-wal").written;
+  return stamp;
 }
 
 std::shared_ptr<const RunFacts> ServedRun::Facts() const {
-  const std::lock_guard lock(facts_mutex_);
-  const Stamp now = ReadStamp();
-  const auto start = std::chrono::steady_clock::now();
-  if (!facts_ || (now != stamp_ && start >= next_read_)) {
-    facts_ = ReadFacts();
-    stamp_ = now;
-    const auto end = std::chrono::steady_clock::now();
-    next_read_ = end + std::chrono::seconds(1) + 20 * (end - start);
-  }
-  return facts_;
+  return facts_.Get([this] { return ReadStamp(); }, [this] { return ReadFacts(); });
 }
 
-std::shared_ptr<const RunFacts> ServedRun::ReadFacts() const {
+std::shared_ptr<const ScoreFacts> ServedRun::Scores() const {
+  return scores_.Get([this] { return ReadStamp(); }, [this] { return ReadScores(); });
+}
+
+ScoreFacts ServedRun::ReadScores() const {
+  constexpr double kClear = 0.8;
   const Lease store = Borrow();
-  auto facts = std::make_shared<RunFacts>();
-  facts->manifest = ShortManifest(store->WholeManifest());
-  if (const auto model = store->Manifest("model")) {
-    facts->model = fs::path(model->value("folder", "")).filename().string();
-    facts->hook = model->value("hook", "");
+  const store::GraphIndex index(*store);
+  ScoreFacts out{.means = index.MeanScores(), .best = {}};
+  const std::vector<store::UnitF1> lookups = index.F1s("held_out", "token_lookup");
+  auto lookup = lookups.begin();  // both lists ascend
+  for (const store::UnitF1& graph : index.F1s("held_out", "n2g")) {
+    while (lookup != lookups.end() && lookup->unit < graph.unit) ++lookup;
+    const bool same = lookup != lookups.end() && lookup->unit == graph.unit;
+    if (!graph.f1) continue;
+    // Below the clear ones, in the order of F1 itself.
+    const double rank =
+        *graph.f1 >= kClear ? 1 + *graph.f1 - (same ? lookup->f1.value_or(0) : 0) : *graph.f1 - 1;
+    out.best.push_back({graph.unit, *graph.f1, rank});
   }
-  facts->token_texts = store->TokenTexts();
-  const std::vector<base::UnitId> with_graph = store->UnitsWithGraph();
-  std::vector<base::UnitId> units = store->UnitsWithStats();
-  if (units.empty()) units = with_graph;
-  for (const base::UnitId unit : units) facts->units.push_back({.unit = unit});
+  KeepHighest(out.best, kHighlights);
+  return out;
+}
+
+RunFacts ServedRun::ReadFacts() const {
+  const Lease store = Borrow();
+  RunFacts facts;
+  facts.manifest = ShortManifest(store->WholeManifest());
+  const auto model = store->Manifest("model");
+  if (model && model->is_object()) {
+    facts.model = fs::path(TextMember(*model, "folder")).filename().string();
+    if (facts.model.empty()) facts.model = TextMember(*model, "name");
+    facts.hook = TextMember(*model, "hook");
+    facts.images = TextMember(*model, "type") == "image classifier";
+  }
+  const bool features = model && model->contains("sae") && !model->at("sae").is_null();
+  facts.unit_name = facts.images ? "unit" : features ? "feature" : "neuron";
+  facts.token_texts = store->TokenTexts();
+  const std::vector<store::UnitF1> graphs = store::GraphIndex(*store).GraphF1s();
+  for (const base::UnitId unit : store->UnitsWithStats()) facts.units.push_back({.unit = unit});
+  if (facts.units.empty()) {
+    for (const store::UnitF1& graph : graphs) facts.units.push_back({.unit = graph.unit});
+  }
   const auto row = [&](base::UnitId unit) {
-    return const_cast<UnitRow*>(std::as_const(*facts).Find(unit));
+    return const_cast<UnitRow*>(std::as_const(facts).Find(unit));
   };
-  for (const base::UnitId unit : with_graph) {
-    UnitRow* found = row(unit);
+  for (const store::UnitF1& graph : graphs) {
+    UnitRow* found = row(graph.unit);
     if (!found) continue;
     found->has_graph = true;
-    facts->graphs.push_back(static_cast<size_t>(found - facts->units.data()));
+    found->f1 = graph.f1;
+    facts.graphs.push_back(static_cast<size_t>(found - facts.units.data()));
   }
-  for (const std::string& set : store->ScoreSets()) {
-    for (store::Score& score : store->GetScores(set)) {
-      if (UnitRow* found = set == "held_out" && score.method == "n2g" ? row(score.unit) : nullptr)
-        found->f1 = score.f1;
-      facts->scores.push_back(std::move(score));
-    }
-  }
-  facts->measures = store->GetMeasures();
-  for (const store::UnitMeasures& measures : facts->measures) {
+  facts.measures = store->GetMeasures();
+  for (const store::UnitMeasures& measures : facts.measures) {
     if (UnitRow* found = row(measures.unit)) found->polysemanticity = measures.polysemanticity;
   }
   return facts;

@@ -16,6 +16,7 @@ Router MakeRouter(Service& service) {
   AddWorkRoutes(router, service);
   AddImageRoutes(router, service);
   AddStudyRoutes(router, service);
+  AddPairRoutes(router, service);
   return router;
 }
 

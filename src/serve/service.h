@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,12 +17,26 @@
 
 namespace assay::serve {
 
+// What a kind of job does. `parameters` is the request's, a JSON object.
+struct JobKind {
+  // Whether the job can be asked for in a run at all. Null: in every run.
+  std::function<bool(const ServedRun& run)> offered;
+  // Throws kUsage or kNotFound for parameters that cannot be, before the job waits. Null: none are
+  // refused early.
+  std::function<void(const ServedRun& run, const Json& parameters)> check;
+  // Called by the job worker; what it returns is the job's result.
+  std::function<Json(const ServedRun& run, const Json& parameters, const JobContext& job)> work;
+};
+
 // Work that needs a model. `serve` knows none: the program registers it.
 struct ModelWork {
   // POST .../try: see docs/openapi.yaml. Called from several threads. Null: there is none.
   std::function<Json(const ServedRun& run, const Json& request)> try_text;
-  // Kind of job -> what it does with the request's "parameters". Called by the job worker.
-  std::map<std::string, std::function<Json(const ServedRun&, const Json&, const JobContext&)>> jobs;
+  // A PNG of the image patches that a unit fires on, a cluster or all; see docs/openapi.yaml.
+  // Called from several threads. Null: there is none.
+  std::function<std::string(const ServedRun& run, base::UnitId unit, std::optional<int> cluster)>
+      sheet;
+  std::map<std::string, JobKind> jobs;  // by name: "graph"
 };
 
 class Service {
@@ -47,7 +62,8 @@ void AddRunRoutes(Router& router, Service& service);     // runs, overview, maps
 void AddNeuronRoutes(Router& router, Service& service);  // one neuron, search, similar
 void AddWorkRoutes(Router& router, Service& service);    // try it, jobs
 void AddImageRoutes(Router& router, Service& service);   // robustness reports and their pictures
-void AddStudyRoutes(Router& router, Service& service);   // the forced-choice task
+void AddStudyRoutes(Router& router, Service& service);   // the forced-choice task over neurons
+void AddPairRoutes(Router& router, Service& service);    // the forced-choice task over pictures
 
 Router MakeRouter(Service& service);
 

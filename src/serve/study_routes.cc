@@ -85,6 +85,12 @@ Reply TakeAnswer(Service& service, const Request& request) {
   const int64_t milliseconds = request.BodyInteger("milliseconds", 0, 86'400'000);
   const std::string person = request.OptionalBodyText("person", 80).value_or("");
   const Trial trial = MakeTrial(run, seed, number);
+  for (const auto& [name, value] :
+       {std::pair("layer", trial.unit.layer), std::pair("index", trial.unit.index)}) {
+    if (request.body.contains(name) && request.BodyInteger(name, 0, 1'000'000'000) != value)
+      Fail(ErrorKind::kUsage, "the run has changed since trial {} was shown; ask for it again",
+           number);
+  }
   const bool correct = (choice == 0) == trial.stronger_first;
   const Json answer = {{"seed", seed},
                        {"trial", number},

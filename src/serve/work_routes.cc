@@ -16,21 +16,25 @@ Reply TryText(const Service& service, const Request& request) {
 }
 
 Reply StartJob(Service& service, const Request& request) {
-  const std::string kind = request.BodyText("kind", 40);
+  const std::string name = request.BodyText("kind", 40);
   const ServedRun& run = service.Run(request.BodyText("run", 400));
-  const auto work = service.work().jobs.find(kind);
-  if (work == service.work().jobs.end())
-    base::Fail(base::ErrorKind::kUsage, "there are no jobs of the kind '{}'", kind);
-  const auto found = request.body.find("parameters");
-  const Json parameters = found == request.body.end() ? Json::object() : *found;
+  const auto found = service.work().jobs.find(name);
+  if (found == service.work().jobs.end())
+    base::Fail(base::ErrorKind::kUsage, "there are no jobs of the kind '{}'", name);
+  const JobKind& kind = found->second;
+  if (kind.offered && !kind.offered(run))
+    base::Fail(base::ErrorKind::kUsage, "{}: jobs of the kind '{}' cannot be done in this run",
+               run.name(), name);
+  const auto given = request.body.find("parameters");
+  const Json parameters = given == request.body.end() || given->is_null() ? Json::object() : *given;
   if (!parameters.is_object())
     base::Fail(base::ErrorKind::kUsage, "'parameters' is {}; expected an object",
                parameters.type_name());
-  const std::string title = request.OptionalBodyText("title", 200).value_or(kind);
+  const std::string title = request.OptionalBodyText("title", 200).value_or(name);
+  if (kind.check) kind.check(run, parameters);
   const int64_t id = service.jobs().Start(
-      kind, title, [&run, parameters, does = work->second](const JobContext& context) {
-        return does(run, parameters, context);
-      });
+      name, title,
+      [&run, parameters, &kind](const JobContext& job) { return kind.work(run, parameters, job); });
   return JsonReply(service.jobs().Describe(id), 202);
 }
 

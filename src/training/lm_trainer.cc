@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -73,16 +74,47 @@ Batch MakeBatch(const TransformerConfig& config, const TokenStream& stream,
                           : CausalBatch(stream, options, step, purpose);
 }
 
-// Mean cross-entropy over the targets; the head runs only where there is one.
-at::Tensor Loss(const Transformer& model, const Batch& batch) {
+// The weights as the forward uses them: the same tensors, or copies in bfloat16 that gradients pass
+// through.
+Transformer ForProducts(const Transformer& model, const TrainOptions& options) {
+  if (options.products == "float32") return model;
+  model::TransformerWeights weights = model.weights();
+  for (auto& [name, tensor] : model::NamedTensors(weights)) *tensor = tensor->to(at::kBFloat16);
+  weights.unembed.weight = weights.token_embedding;
+  return Transformer(model.config(), std::move(weights));
+}
+
+// Sum of cross-entropies over the targets; the head runs only where there is one.
+at::Tensor SumOfLosses(const Transformer& model, const Batch& batch) {
   const TransformerConfig& config = model.config();
   const auto last = model::BlockHook(model::HookSite::kResidPost, config.layers - 1, config);
   const at::Tensor hidden = model.Read({.ids = batch.ids}, last).view({-1, config.d_model});
   const at::Tensor places = (batch.targets != -100).nonzero().squeeze(1);
   const bool all = places.numel() == batch.targets.numel();
   const at::Tensor logits = model.ApplyHead(all ? hidden : hidden.index_select(0, places));
-  return at::cross_entropy_loss(logits,
-                                all ? batch.targets : batch.targets.index_select(0, places));
+  return at::cross_entropy_loss(logits.to(at::kFloat),
+                                all ? batch.targets : batch.targets.index_select(0, places), {},
+                                at::Reduction::Sum);
+}
+
+int64_t Targets(const Batch& batch) { return (batch.targets != -100).sum().item<int64_t>(); }
+
+// Mean loss of the batch. Gradients are added up over parts of it, whose intermediate values stay
+// in the processor's cache.
+double AddGradients(const Transformer& model, const Batch& batch, const TrainOptions& options) {
+  const int64_t rows = batch.ids.size(0), width = batch.ids.size(1);
+  const double count = static_cast<double>(std::max<int64_t>(1, Targets(batch)));
+  double sum = 0;
+  for (int64_t row = 0; row < rows; row += options.part) {
+    const int64_t some = std::min<int64_t>(options.part, rows - row);
+    const at::Tensor loss = SumOfLosses(ForProducts(model, options),
+                                        {batch.ids.narrow(0, row, some),
+                                         batch.targets.narrow(0, row * width, some * width)}) /
+                            count;
+    loss.backward();
+    sum += loss.item<double>();
+  }
+  return sum;
 }
 
 double RateScale(const TrainOptions& options, int64_t step) {
@@ -97,12 +129,14 @@ double HeldOutLoss(const Transformer& model, const TokenStream& held_out,
                    const TrainOptions& options) {
   const at::NoGradGuard guard;
   double sum = 0;
+  int64_t count = 0;
   constexpr int kBatches = 8;  // the same ones every time: the curve is comparable with itself
   for (uint64_t i = 0; i < kBatches; ++i) {
-    sum += Loss(model, MakeBatch(model.config(), held_out, options, i, "held-out batch"))
-               .item<double>();
+    const Batch batch = MakeBatch(model.config(), held_out, options, i, "held-out batch");
+    sum += SumOfLosses(model, batch).item<double>();
+    count += Targets(batch);
   }
-  return sum / kBatches;
+  return sum / static_cast<double>(std::max<int64_t>(1, count));
 }
 
 fs::path StatePath(const fs::path& folder) { return folder / "checkpoint.safetensors"; }
@@ -134,16 +168,26 @@ std::vector<LossPoint> ParseCurve(const std::string& text) {
   return out;
 }
 
+// A continued training may be made longer or shorter: until the rate falls, the schedule of any
+// number of steps is the same.
+nlohmann::json ComparableOptions(nlohmann::json options) {
+  for (const char* name : {"steps", "decay-share", "part", "checkpoint-every", "evaluate-every"})
+    options.erase(name);
+  return options;
+}
+
 Progress RestoreCheckpoint(const fs::path& folder, Transformer& model, Optimizer& optimizer,
                            const TrainOptions& options) {
   Progress progress;
   if (!fs::exists(StatePath(folder))) return progress;
   const auto file = model::SafetensorsFile::Open(StatePath(folder));
-  const std::string wanted = base::FieldsToJson(options).dump();
-  if (file.metadata().at("options") != wanted) {
+  const nlohmann::json before =
+                           ComparableOptions(nlohmann::json::parse(file.metadata().at("options"))),
+                       now = ComparableOptions(base::FieldsToJson(options));
+  if (before != now) {
     Fail(ErrorKind::kUsage,
          "{}: was made with other options ({}); now {}. Give the same options, or another folder",
-         file.name(), file.metadata().at("options"), wanted);
+         file.name(), before.dump(), now.dump());
   }
   const at::NoGradGuard guard;
   for (auto& [name, tensor] : model::NamedTensors(model.mutable_weights()))
@@ -225,6 +269,7 @@ model::TransformerWeights InitialWeights(const TransformerConfig& config, uint64
 Transformer TrainLanguageModel(const TransformerConfig& config, const TokenStream& training,
                                const TokenStream& held_out, const TrainOptions& options,
                                const fs::path& checkpoint_folder,
+                               const model::TransformerWeights* initial,
                                const std::function<void(const TrainReport&)>& on_step,
                                const std::function<void(const LossPoint&)>& on_point) {
   base::ValidateFields(options);
@@ -235,11 +280,13 @@ Transformer TrainLanguageModel(const TransformerConfig& config, const TokenStrea
     }
   }
   ASSAY_CHECK(config.tied_unembedding);
-  Transformer model(config, InitialWeights(config, options.seed));
+  Transformer model(config, initial != nullptr ? *initial : InitialWeights(config, options.seed));
   for (auto& [name, tensor] : model::NamedTensors(model.mutable_weights()))
     tensor->requires_grad_(true);
   Optimizer optimizer(model::NamedTensors(model.mutable_weights()),
-                      {.muon_rate = options.muon_rate, .adam_rate = options.adam_rate});
+                      {.muon_rate = options.muon_rate,
+                       .adam_rate = options.adam_rate,
+                       .bfloat16_products = options.products == "bfloat16"});
   Progress progress = RestoreCheckpoint(checkpoint_folder, model, optimizer, options);
   double sum = 0;
   int64_t summed = 0;
@@ -247,11 +294,9 @@ Transformer TrainLanguageModel(const TransformerConfig& config, const TokenStrea
     const auto start = std::chrono::steady_clock::now();
     const Batch batch = MakeBatch(config, training, options, static_cast<uint64_t>(progress.step),
                                   "training batch");
-    const at::Tensor loss = Loss(model, batch);
-    loss.backward();
+    const double value = AddGradients(model, batch, options);
     optimizer.Step(RateScale(options, progress.step));
     ++progress.step;
-    const double value = loss.item<double>();
     if (!std::isfinite(value))
       Fail(ErrorKind::kInternal, "the loss is {} at step {}; lower --muon-rate or --adam-rate",
            value, progress.step);

@@ -26,6 +26,8 @@ struct TrainOptions {
   double decay_share = 0.5;  // of the steps, at the end, over which the rate falls to nothing
   double muon_rate = 0.02, adam_rate = 3e-3;
   double mask_share = 0.2;  // masked LM: tokens to guess
+  std::string products = "float32";
+  int part = 4;
   int checkpoint_every = 100, evaluate_every = 250;
   uint64_t seed = 1;
 
@@ -42,6 +44,11 @@ struct TrainOptions {
           base::Between(0, 1));
     visit("mask-share", mask_share, "masked LM: share of tokens to guess",
           base::Between(0.01, 0.9));
+    visit("products", products,
+          "type of the forward and backward pass; bfloat16 is faster where the processor has it",
+          base::OneOf({"float32", "bfloat16"}));
+    visit("part", part, "sequences run at a time; gradients are added up over a step's",
+          base::Between(1, 65536));
     visit("checkpoint-every", checkpoint_every, "steps between checkpoints", base::Between(1, 1e9));
     visit("evaluate-every", evaluate_every, "steps between evaluations on held-out text",
           base::Between(1, 1e9));
@@ -73,12 +80,15 @@ struct TrainReport {
 };
 
 // Trains in `checkpoint_folder` (created; a checkpoint found there is continued if its options
-// agree, else kUsage), and returns the model. `on_step` sees every step, `on_point` every
-// evaluation. Throws kBadInput when the stream is too short for one sequence.
+// agree but for the length of the training, else kUsage), and returns the model. It starts from
+// copies of `initial`, or from fresh weights. `on_step` sees
+// every step, `on_point` every evaluation. Throws kBadInput when the stream is too short for one
+// sequence.
 model::Transformer TrainLanguageModel(const model::TransformerConfig& config,
                                       const TokenStream& training, const TokenStream& held_out,
                                       const TrainOptions& options,
                                       const std::filesystem::path& checkpoint_folder,
+                                      const model::TransformerWeights* initial,
                                       const std::function<void(const TrainReport&)>& on_step,
                                       const std::function<void(const LossPoint&)>& on_point);
 

@@ -15,14 +15,16 @@ bool UsesMuon(const std::string& name, const at::Tensor& parameter) {
 
 }  // namespace
 
-at::Tensor Orthogonalize(const at::Tensor& matrices) {
+at::Tensor Orthogonalize(const at::Tensor& matrices, bool bfloat16_products) {
   const bool tall = matrices.size(-2) > matrices.size(-1);
   at::Tensor x = tall ? matrices.transpose(-1, -2) : matrices;
   x = x / (x.norm(2, {-2, -1}, /*keepdim=*/true) + 1e-7);
+  if (bfloat16_products) x = x.to(at::kBFloat16);
   for (int step = 0; step < 5; ++step) {
     const at::Tensor gram = at::matmul(x, x.transpose(-1, -2));
     x = 3.4445 * x + at::matmul(-4.7750 * gram + 2.0315 * at::matmul(gram, gram), x);
   }
+  x = x.to(matrices.dtype());
   return tall ? x.transpose(-1, -2) : x;
 }
 
@@ -56,7 +58,7 @@ void Optimizer::StepMuon(const std::string& name, at::Tensor& parameter, double 
   if (fused) update = update.view({3, parameter.size(1), parameter.size(1)});
   const double rows = static_cast<double>(update.size(-2)),
                columns = static_cast<double>(update.size(-1));
-  update = Orthogonalize(update).reshape(parameter.sizes());
+  update = Orthogonalize(update, options_.bfloat16_products).reshape(parameter.sizes());
   const double rate = options_.muon_rate * scale;
   parameter.mul_(1 - rate * options_.weight_decay);
   parameter.add_(update, -rate * std::sqrt(std::max(1.0, rows / columns)));

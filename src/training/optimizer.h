@@ -17,7 +17,8 @@ struct OptimizerOptions {
   double muon_rate = 0.02;  // peak step of the block matrices, spectral norm a step
   double adam_rate = 3e-3;  // peak step of embeddings, norms and biases
   double momentum = 0.95, beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
-  double weight_decay = 0.02;  // of the block matrices, times the step
+  double weight_decay = 0.02;      // of the block matrices, times the step
+  bool bfloat16_products = false;  // of the orthogonalisation, which tolerates it
 };
 
 class Optimizer {
@@ -45,6 +46,6 @@ class Optimizer {
 
 // The nearest semi-orthogonal matrix to each matrix [.., m, n], roughly: singular values end within
 // about 0.7 to 1.2 (five Newton-Schulz steps with Muon's coefficients).
-at::Tensor Orthogonalize(const at::Tensor& matrices);
+at::Tensor Orthogonalize(const at::Tensor& matrices, bool bfloat16_products = false);
 
 }  // namespace assay::training

@@ -58,15 +58,15 @@ std::string Statistics(const NeuronRecords& records) {
   std::string facts;
   if (records.stats) {
     const store::UnitStats& stats = *records.stats;
-    facts += Fact("Largest activation", FormatNumber(stats.maximum, 3));
-    facts += Fact("Smallest activation", FormatNumber(stats.minimum, 3));
-    facts += Fact("Mean", FormatNumber(stats.mean, 4));
-    facts += Fact("Standard deviation", FormatNumber(std::sqrt(stats.variance), 4));
+    facts += Fact("Largest activation", FormatQuantity(stats.maximum, 3));
+    facts += Fact("Smallest activation", FormatQuantity(stats.minimum, 3));
+    facts += Fact("Mean", FormatQuantity(stats.mean, 4));
+    facts += Fact("Standard deviation", FormatQuantity(std::sqrt(stats.variance), 4));
     facts += Fact("Above zero", FormatNumber(stats.firing_rate * 100, 2) + " % of tokens");
     facts += Fact("Tokens seen", FormatCount(stats.tokens));
   }
   if (records.graph) {
-    facts += Fact("Activations divided by", FormatNumber(records.graph->max_activation, 3));
+    facts += Fact("Activations divided by", FormatQuantity(records.graph->max_activation, 3));
     facts += Fact("Train / test examples",
                   fmt::format("{} / {}", records.graph->train.size(), records.graph->test.size()));
   }

@@ -2,8 +2,8 @@
 import { useEffect, useState } from 'preact/hooks';
 
 export interface RunInfo {
-  name: string; model: string | null; neurons: boolean; robustness: boolean; clusters: boolean; sae: boolean;
-  try: boolean; units?: number; graphs?: number; unit_name?: string;
+  name: string; model: string | null; neurons: boolean; robustness: boolean; pairs: boolean; clusters: boolean; sae: boolean;
+  try: boolean; images: boolean; jobs: string[]; units?: number; graphs?: number; unit_name?: string;
 }
 export interface LayerMeans {
   set: string; layer: number; method: string; title: string; units: number; excluded: number;
@@ -17,6 +17,11 @@ export interface Overview extends RunInfo {
   scores?: LayerMeans[];
   polysemanticity?: { layer: number; units: number; polysemanticity: number; clusters: number; single_cluster: number }[];
   highlights?: { best: (UnitRef & { value: number })[]; polysemantic: (UnitRef & { value: number })[] };
+}
+export interface SaeRow {
+  name: string; kind: string; units: number; alive: number; drawn: number; measured: number; single_cluster: number; examples: number;
+  clusters: number; mean_distance: number; max_distance: number; intra: number | null; inter: number | null; polysemanticity: number;
+  l0?: number; unexplained?: number; dead?: number; loss?: number; loss_recovered?: number | null;
 }
 export interface LayerMap {
   layer: number; index: number[]; has_graph: boolean[];

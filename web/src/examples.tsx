@@ -1,7 +1,7 @@
 // The texts on which a unit was seen, a page at a time, and how each became part of the graph.
 import { useEffect, useState } from 'preact/hooks';
 import { at, query as search, useAsk, type Example, type ExamplePage, type Neuron, type Picture, type Prompts } from './api';
-import { Loaded, number, plural, Toggle } from './parts';
+import { amount, Loaded, number, plural, Toggle } from './parts';
 import { Tokens } from './tokens';
 
 const kNames: Record<string, string> = { top: 'Top', quantile: 'Lower quantiles', bottom: 'Most negative', given: 'Given', above: 'Sampled' };
@@ -15,7 +15,7 @@ function HowItWasMade({ run, neuron, rank }: { run: string; neuron: Neuron; rank
       {open && <Loaded of={made} what="the prompts">{(data) => (
         <>
           {data.pruning && <p class="quiet">{data.pruning.outcome === 'not_positive' ? 'Left out: the activation is not positive' :
-            `Pruned to ${plural(data.pruning.context, 'token')} of left context: activation ${number(data.pruning.pruned_activation, 3)} of ${number(data.pruning.full_activation, 3)}${data.pruning.outcome === 'context_limit' ? ' (longest context tried)' : ''}`}</p>}
+            `Pruned to ${plural(data.pruning.context, 'token')} of left context: activation ${amount(data.pruning.pruned_activation)} of ${amount(data.pruning.full_activation)}${data.pruning.outcome === 'context_limit' ? ' (longest context tried)' : ''}`}</p>}
           <div class="wide"><table class="variations">
             <thead><tr><th scope="col">prompt</th><th scope="col">change</th><th scope="col">keeps</th><th scope="col">in the graph</th></tr></thead>
             <tbody>{data.prompts.map((prompt) => (
@@ -37,12 +37,12 @@ function One({ run, neuron, example, place }: { run: string; neuron: Neuron; exa
   return (
     <article class="example">
       <header>
-        <span class="rank">#{place + 1}</span><b class="value">{number(example.activation, 3)}</b>
+        <span class="rank">#{place + 1}</span><b class="value">{amount(example.activation)}</b>
         {example.half && <span class={`tag ${example.half}`}>{example.half === 'train' ? 'in the graph' : 'held out'}</span>}
         {example.kind === 'quantile' && <span class="tag">quantile {example.bin + 1}</span>}
         <span class="quiet place">{example.source.split('/').pop()}, document {example.document}</span>
       </header>
-      <Tokens label={`example ${place + 1}, activation ${number(example.activation, 3)}`} text={{ ...example, max: neuron.max_activation }} />
+      <Tokens label={`example ${place + 1}, activation ${amount(example.activation)}`} text={{ ...example, max: neuron.max_activation }} />
       {trained && <HowItWasMade run={run} neuron={neuron} rank={example.rank} />}
     </article>
   );

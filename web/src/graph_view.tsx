@@ -77,7 +77,7 @@ export function GraphView({ picture, chosen, onChoose }: { picture: Picture; cho
     else if (event.type === 'pointermove' && drag.current) {
       const dx = event.clientX - drag.current.x, dy = event.clientY - drag.current.y;
       if (!drag.current.moved && Math.hypot(dx, dy) < 4) return;
-      const scale = box.current.width / svg!.clientWidth;
+      const scale = 1 / (svg!.getScreenCTM()?.a || 1);
       box.current.x -= dx * scale;
       box.current.y -= dy * scale;
       drag.current = { x: event.clientX, y: event.clientY, moved: true };

@@ -5,6 +5,7 @@ import { useAsk, type RunInfo } from './api';
 import { ImagesView } from './images_view';
 import { NeuronView } from './neuron_view';
 import { OverviewView } from './overview_view';
+import { PairsView } from './pairs_view';
 import { Loaded } from './parts';
 import { go, href, useRoute } from './route';
 import { SaeView } from './sae_view';
@@ -13,23 +14,27 @@ import { StudyView } from './study_view';
 import { TryView } from './try_view';
 
 function tabsOf(run: RunInfo): [string, string][] {
-  const tabs: [string, string][] = [['', 'Overview']];
+  const tabs: [string, string][] = [['', run.neurons ? 'Overview' : run.robustness ? 'Robustness' : 'Study of pictures']];
   if (run.neurons) tabs.push(['search', 'Search']);
   if (run.try) tabs.push(['try', 'Try it']);
-  if (run.sae) tabs.push(['sae', 'SAE']);
-  if (run.robustness) tabs.push(['robustness', 'Robustness']);
+  if (run.sae || run.unit_name === 'feature') tabs.push(['sae', 'SAE']);
+  if (run.robustness && run.neurons) tabs.push(['robustness', 'Robustness']);
   if (run.graphs) tabs.push(['study', 'Study']);
+  if (run.pairs && (run.neurons || run.robustness)) tabs.push(['pairs', 'Study of pictures']);
   return tabs;
 }
 
-function View({ run, parts, query }: { run: RunInfo; parts: string[]; query: Record<string, string> }) {
+function View({ run, runs, parts, query }: { run: RunInfo; runs: RunInfo[]; parts: string[]; query: Record<string, string> }) {
   switch (parts[0] ?? '') {
-    case '': return run.neurons ? <OverviewView run={run} query={query} /> : <ImagesView run={run} query={query} />;
+    case '':
+      if (run.neurons) return <OverviewView run={run} query={query} />;
+      return run.robustness ? <ImagesView run={run} query={query} /> : <PairsView run={run} query={query} />;
     case 'neuron': return <NeuronView key={`${parts[1]}:${parts[2]}`} run={run} layer={Number(parts[1])} index={Number(parts[2])} query={query} />;
     case 'search': return <SearchView run={run} query={query} />;
     case 'try': return <TryView run={run} query={query} />;
-    case 'sae': return <SaeView run={run} />;
+    case 'sae': return <SaeView run={run} runs={runs} />;
     case 'robustness': return <ImagesView run={run} query={query} />;
+    case 'pairs': return <PairsView run={run} query={query} />;
     case 'study': return <StudyView run={run} query={query} />;
     default: return <p class="problem" role="alert">There is no view “{parts[0]}”.</p>;
   }
@@ -56,11 +61,11 @@ function Page({ runs }: { runs: RunInfo[] }) {
           </select>
         )}
         {run && <nav aria-label="views">{tabsOf(run).map(([key, text]) => (
-          <a key={key} href={href(key ? [run.name, key] : [run.name])} aria-current={key === view ? 'page' : undefined}>{text}</a>
+          <a key={key} href={href(key ? [run.name, key] : [run.name])} aria-current={key === view || (key === '' && !run.neurons && view === (run.robustness ? 'robustness' : 'pairs')) ? 'page' : undefined}>{text}</a>
         ))}</nav>}
       </header>
       <main ref={main} tabIndex={-1}>
-        {run ? <View run={run} parts={parts.slice(1)} query={query} /> : <p class="problem" role="alert">No run “{parts[0]}” is served here.</p>}
+        {run ? <View run={run} runs={runs} parts={parts.slice(1)} query={query} /> : <p class="problem" role="alert">No run “{parts[0]}” is served here.</p>}
       </main>
     </>
   );

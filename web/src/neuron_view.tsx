@@ -4,7 +4,7 @@ import { at, query as search, send, ask, useAsk, type Job, type Neuron, type Pic
 import { Chart } from './charts';
 import { Examples } from './examples';
 import { GraphView } from './graph_view';
-import { count, Facts, Loaded, number, percent, plural } from './parts';
+import { amount, count, Facts, Loaded, number, percent, plural } from './parts';
 import { go, href, neuronHref } from './route';
 
 function Scores({ neuron }: { neuron: Neuron }) {
@@ -24,7 +24,7 @@ function Scores({ neuron }: { neuron: Neuron }) {
 }
 
 // Asks the server to build the graph now, shows how far it is, and can stop it.
-function GraphJob({ run, unit, onDone }: { run: string; unit: UnitRef; onDone: () => void }) {
+function GraphJob({ run, offered, unit, onDone }: { run: string; offered: boolean; unit: UnitRef; onDone: () => void }) {
   const [job, setJob] = useState<Job | null>(null);
   const [problem, setProblem] = useState('');
   const active = job && (job.state === 'queued' || job.state === 'running');
@@ -45,7 +45,7 @@ function GraphJob({ run, unit, onDone }: { run: string; unit: UnitRef; onDone: (
   return (
     <div class="panel">
       <p>This unit has no graph yet.</p>
-      {active ? <p role="status">{job.state === 'queued' ? 'waiting' : job.progress.what || 'starting'}… <progress max={job.progress.total || 1} value={job.progress.done} aria-label="progress" />{' '}
+      {!offered ? <p class="quiet">It cannot be built here: <code>assay neurons graph</code> says what the run needs first.</p> : active ? <p role="status">{job.state === 'queued' ? 'waiting' : job.progress.what || 'starting'}… <progress max={job.progress.total || 1} value={job.progress.done} aria-label="progress" />{' '}
         <button type="button" onClick={() => ask<Job>(at('jobs', job.id), { method: 'DELETE' }).then(setJob)}>Cancel</button></p>
         : <button type="button" class="main" onClick={start}>Build it now</button>}
       {job?.state === 'cancelled' && <p class="quiet">cancelled</p>}
@@ -126,6 +126,18 @@ function Walk({ run, neuron }: { run: RunInfo; neuron: Neuron }) {
   </nav>;
 }
 
+const titles: Record<string, string> = { feature: 'Feature', unit: 'Unit' };
+
+// The parts of tiles that an image unit fires on, a row a cluster.
+function Sheet({ run, neuron, cluster }: { run: RunInfo; neuron: Neuron; cluster: number | null }) {
+  const label = neuron.clusters.find((one) => one.cluster === cluster)?.label;
+  return (
+    <figure class="sheet"><img src={at('runs', run.name, 'neurons', neuron.layer, neuron.index, 'sheet') + search({ cluster: cluster ?? undefined })}
+      alt={`what unit ${neuron.layer}:${neuron.index} fires on${label ? `, cluster ${label}` : ', a row a cluster'}`} />
+      <figcaption>The part of each tile that the unit sees where it fires most{cluster === null ? ', clusters one below the other' : ''}.</figcaption></figure>
+  );
+}
+
 export function NeuronView({ run, layer, index, query }: { run: RunInfo; layer: number; index: number; query: Record<string, string> }) {
   const base = at('runs', run.name, 'neurons', layer, index);
   const [again, setAgain] = useState(0);
@@ -133,29 +145,32 @@ export function NeuronView({ run, layer, index, query }: { run: RunInfo; layer: 
   const node = query.node === undefined ? null : Number(query.node);
   const summary = useAsk<Neuron>(base, again);
   const drawnCluster = cluster !== null && summary.data?.clusters.find((one) => one.cluster === cluster)?.has_graph ? cluster : undefined;
-  const picture = useAsk<Picture>(summary.data?.has_graph ? base + '/graph' + search({ cluster: drawnCluster }) : null, again);
+  const picture = useAsk<Picture>(summary.data?.has_graph ? base + '/graph' + search({ cluster: drawnCluster, small: innerWidth < 640 }) : null, again);
   const set = (values: Record<string, string | number | undefined>) => go(neuronHref(run.name, { layer, index }, { ...query, ...values }), true);
   return (
-    <Loaded of={summary} what={`${layer}:${index}`}>{(neuron) => (
-      <>
+    <Loaded of={summary} what={`${layer}:${index}`}>{(neuron) => {
+      const held = neuron.scores.find((row) => row.set === 'held_out' && row.method === 'n2g' && !row.excluded);
+      const lookup = Math.max(...neuron.scores.filter((row) => row.set === 'held_out' && row.method !== 'n2g').map((row) => row.f1 ?? 0));
+      return <>
         <div class="top">
-          <div><h1>{run.unit_name === 'feature' ? 'Feature' : 'Neuron'} {layer}:{index}</h1><p class="quiet">{neuron.model} · {neuron.hook}</p></div>
+          <div><h1>{titles[run.unit_name ?? ''] ?? 'Neuron'} {layer}:{index}</h1><p class="quiet">{neuron.model} · {neuron.hook}</p></div>
           <Walk run={run} neuron={neuron} />
         </div>
-        {neuron.has_graph ? <Loaded of={picture} what="the graph">{(data) => (
+        {run.images ? <Sheet run={run} neuron={neuron} cluster={cluster} /> : neuron.has_graph ? <Loaded of={picture} what="the graph">{(data) => (
           <GraphView picture={data} chosen={node} onChoose={(chosen) => set({ node: chosen ?? undefined })} />
-        )}</Loaded> : <GraphJob run={run.name} unit={{ layer, index }} onDone={() => setAgain(again + 1)} />}
+        )}</Loaded> : <GraphJob run={run.name} offered={run.jobs.includes('graph')} unit={{ layer, index }} onDone={() => setAgain(again + 1)} />}
         {neuron.stats && <section class="panel"><Facts of={[
-          ['largest activation', number(neuron.stats.maximum, 3)], ['mean', number(neuron.stats.mean, 3)], ['deviation', number(neuron.stats.deviation, 3)],
+          ['largest activation', amount(neuron.stats.maximum)], ['mean', amount(neuron.stats.mean, 3)], ['deviation', amount(neuron.stats.deviation, 3)],
           ['fires on', percent(neuron.stats.firing_rate)], ['tokens seen', count(neuron.stats.tokens)],
+          ...(held ? [['F1, held-out', number(held.f1)] as [string, string], ['best lookup', number(lookup)] as [string, string]] : []),
           ['polysemanticity', number(neuron.measures?.polysemanticity)]]} /></section>}
         <Clusters neuron={neuron} cluster={cluster} onPick={(value) => set({ cluster: value ?? undefined, node: undefined })} />
-        <Examples run={run.name} neuron={neuron} cluster={cluster} query={query} set={set}
-          node={node !== null && picture.data?.nodes[node] ? picture.data.nodes[node] : null} />
-        <section><h2>How well the graph predicts firing</h2><Scores neuron={neuron} /></section>
-        <section><h2>Distribution and context</h2><Distribution neuron={neuron} /></section>
-        <SimilarUnits run={run.name} unit={{ layer, index }} />
-      </>
-    )}</Loaded>
+        {!run.images && <Examples run={run.name} neuron={neuron} cluster={cluster} query={query} set={set}
+          node={node !== null && picture.data?.nodes[node] ? picture.data.nodes[node] : null} />}
+        {neuron.has_graph && <section><h2>How well the graph predicts firing</h2><Scores neuron={neuron} /></section>}
+        {(neuron.histogram || neuron.trajectories) && <section><h2>Distribution and context</h2><Distribution neuron={neuron} /></section>}
+        {neuron.has_graph && <SimilarUnits run={run.name} unit={{ layer, index }} />}
+      </>;
+    }}</Loaded>
   );
 }

@@ -14,7 +14,7 @@ function Cards({ overview }: { overview: Overview }) {
   const total = (overview.layers ?? []).reduce((sum, layer) => sum + layer.units, 0);
   const facts: [string, string][] = [
     ['model', overview.model ?? '–'], ['type', String(model.type ?? '–')], ['layers', String(overview.layers?.length ?? 0)],
-    [`${overview.unit_name}s`, count(total)], ['graphs', count(overview.graphs)], ['read at', overview.hook ?? '–'],
+    [`${overview.unit_name}s`, count(total)], ['graphs', count(overview.graphs)], ['read at', (overview.hook ?? '–').replace('blocks.{}.', '')],
   ];
   for (const [name, from] of [['documents', text], ['sequences', part('sequences')], ['tokens', collect]] as const) {
     const value = from[name] ?? from['count'];
@@ -64,10 +64,11 @@ type Colour = (typeof kColours)[number][0];
 function UnitMap({ run, map, colour }: { run: RunInfo; map: LayerMap; colour: Colour }) {
   const values = map[colour];
   const top = useMemo(() => (colour === 'f1' ? 1 : Math.max(1e-9, ...values.map((value) => value ?? 0))), [map, colour]);
-  const columns = Math.max(16, Math.min(64, Math.ceil(Math.sqrt(map.index.length * 2.4))));
+  const many = map.index.length, square = many > 3000 ? 9 : many > 1200 ? 13 : many > 400 ? 18 : 25;
   // Rates differ by powers of ten: their square root spreads them.
   const share = (value: number) => (colour === 'firing_rate' ? Math.sqrt(value / top) : value / top);
   const move = (event: KeyboardEvent) => {
+    const columns = getComputedStyle(event.currentTarget as HTMLElement).gridTemplateColumns.split(' ').length;
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
     const links = [...(event.currentTarget as HTMLElement).querySelectorAll('a')];
     const now = links.indexOf(document.activeElement as HTMLAnchorElement);
@@ -77,7 +78,7 @@ function UnitMap({ run, map, colour }: { run: RunInfo; map: LayerMap; colour: Co
   };
   return (
     <>
-      <div class="unitmap" style={{ '--columns': columns }} onKeyDown={move} role="group" aria-label={`layer ${map.layer}, ${kColours.find(([key]) => key === colour)![1]}`}>
+      <div class="unitmap" style={{ '--square': `${square}px` }} onKeyDown={move} role="group" aria-label={`layer ${map.layer}, ${kColours.find(([key]) => key === colour)![1]}`}>
         {map.index.map((index, i) => {
           const value = values[i];
           const name = `${map.layer}:${index}, ${colour === 'firing_rate' ? percent(value) : value === null ? 'no value' : number(value)}${map.has_graph[i] ? '' : ', no graph'}`;

@@ -4,6 +4,12 @@ import type { Asked } from './api';
 
 export const number = (value: unknown, digits = 2) =>
   typeof value === 'number' && Number.isFinite(value) ? value.toFixed(digits) : '–';
+// Activations differ between models by powers of ten: significant digits, not decimals.
+export function amount(value: unknown, digits = 4): string {
+  if (typeof value !== 'number' || !Number.isFinite(value)) return '–';
+  const size = Math.abs(value);
+  return size !== 0 && (size < 0.001 || size >= 1e6) ? value.toExponential(2) : size >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(digits)));
+}
 export const count = (value: number | undefined) => (value ?? 0).toLocaleString('en');
 export const percent = (value: number | null | undefined) =>
   value === null || value === undefined ? '–' : `${(100 * value).toFixed(value < 0.1 ? 2 : 0)} %`;

@@ -1,9 +1,9 @@
 // A unit's graph as a small picture that leads to the unit; drawn when it comes into sight.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { at, useAsk, type Picture, type UnitRef } from './api';
+import { at, query as search, useAsk, type Picture, type UnitRef } from './api';
 import { neuronHref } from './route';
 
-export function SmallGraph({ run, unit, caption, cluster }: { run: string; unit: UnitRef; caption: string; cluster?: number }) {
+export function SmallGraph({ run, unit, caption, cluster, graphed = false }: { run: string; unit: UnitRef; caption: string; cluster?: number; graphed?: boolean }) {
   const card = useRef<HTMLElement>(null);
   const [seen, setSeen] = useState(false);
   useEffect(() => {
@@ -11,7 +11,7 @@ export function SmallGraph({ run, unit, caption, cluster }: { run: string; unit:
     observer.observe(card.current!);
     return () => observer.disconnect();
   }, []);
-  const picture = useAsk<Picture>(seen ? at('runs', run, 'neurons', unit.layer, unit.index, 'graph') + '?nodes=10' : null);
+  const picture = useAsk<Picture>(seen ? at('runs', run, 'neurons', unit.layer, unit.index, 'graph') + search({ nodes: 10, small: 1, cluster: graphed ? cluster : undefined }) : null);
   const values = cluster === undefined ? {} : { cluster };
   return (
     <article class="card" ref={card}>

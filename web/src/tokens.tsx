@@ -1,6 +1,6 @@
 // Text shaded by activation or importance, a token each; the arrow keys walk through the tokens and say their values.
 import { useState } from 'preact/hooks';
-import { number, scaleStep } from './parts';
+import { amount, number, scaleStep } from './parts';
 
 export interface Shaded {
   tokens: string[]; activations?: (number | null)[]; importances?: (number | null)[] | null;
@@ -18,7 +18,7 @@ export function Tokens({ text, before = 20, after = 10, whole = false, label }: 
 
   const spoken = (i: number) => {
     const parts: string[] = [];
-    if (text.activations) parts.push(text.activations[i] === null ? 'not counted' : `activation ${number(text.activations[i], 3)}`);
+    if (text.activations) parts.push(text.activations[i] === null ? 'not counted' : `activation ${amount(text.activations[i])}`);
     if (typeof text.importances?.[i] === 'number') parts.push(`importance ${number(text.importances[i])}`);
     if (text.predicted) parts.push(`predicted ${number(text.predicted[i])}`);
     return parts.join(' · ');
