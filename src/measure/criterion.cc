@@ -58,26 +58,34 @@ at::Tensor AwayFrom(const at::Tensor& wide, const at::Tensor& at) {
   return at::softmax(wide.scatter(1, at, -INFINITY), 1).scatter(1, at, -1.0);
 }
 
+// log of the odds against `at`: log-sum-exp of the other classes - its own logit, [B, 1].
+// Everything about probabilities is formed from it, so that neither p nor 1 - p is lost to
+// rounding.
+at::Tensor OddsAgainst(const at::Tensor& wide, const at::Tensor& at) {
+  return at::logsumexp(wide.scatter(1, at, -INFINITY), 1, true) - wide.gather(1, at);
+}
+
+// log(1 + exp(x)), exact to rounding in float64.
+at::Tensor Softplus(const at::Tensor& x) { return at::softplus(x, 1, 40); }
+
 // sign * log p(at).
 ObjectiveValue LogProbability(const at::Tensor& wide, const at::Tensor& at, double sign,
                               Slope slope) {
-  const at::Tensor log_p = at::log_softmax(wide, 1);
-  ObjectiveValue out{.loss = sign * log_p.gather(1, at).squeeze(1)};
+  const at::Tensor odds = OddsAgainst(wide, at);
+  ObjectiveValue out{.loss = -sign * Softplus(odds).squeeze(1)};
   if (slope == Slope::kNone) return out;
   out.gradient = -sign * AwayFrom(wide, at);
-  // 1 - p(at), summed from the others.
-  if (slope == Slope::kExact)
-    out.gradient = out.gradient * log_p.exp().scatter(1, at, 0.0).sum(1, true);
+  if (slope == Slope::kExact) out.gradient = out.gradient * odds.sigmoid();  // 1 - p(at)
   return out;
 }
 
-// log(1 - p(label)): log-sum-exp of the others minus that of all.
+// log(1 - p(label)).
 ObjectiveValue WrongLogProbability(const at::Tensor& wide, const at::Tensor& label, Slope slope) {
-  const at::Tensor others = wide.scatter(1, label, -INFINITY);
-  ObjectiveValue out{.loss = at::logsumexp(others, 1) - at::logsumexp(wide, 1)};
+  const at::Tensor odds = OddsAgainst(wide, label);
+  ObjectiveValue out{.loss = Softplus(-odds).neg().squeeze(1)};
   if (slope == Slope::kNone) return out;
   out.gradient = AwayFrom(wide, label);
-  if (slope == Slope::kExact) out.gradient = out.gradient * at::softmax(wide, 1).gather(1, label);
+  if (slope == Slope::kExact) out.gradient = out.gradient * odds.neg().sigmoid();  // p(label)
   return out;
 }
 

@@ -114,7 +114,8 @@ class ApgdOptimizer : public AttackOptimizer {
     const at::Tensor gradient = region.InUnits(raw).flatten(1);
     const at::Tensor sorted = std::get<0>(gradient.abs().sort(1));
     const double width = Width(from);
-    const at::Tensor place = ((1 - share_) * width).clamp(0, width - 1).to(at::kLong).unsqueeze(1);
+    const at::Tensor count = (share_ * width).floor().clamp(1, width);  // at least one value moves
+    const at::Tensor place = (width - count).to(at::kLong).unsqueeze(1);
     const at::Tensor kept =
         at::where(gradient.abs() >= sorted.gather(1, place), gradient.sign(), 0.0);
     const at::Tensor direction = kept / kept.abs().sum(1, true).clamp_min(1e-10);
