@@ -1,6 +1,7 @@
 // Line charts (uPlot) that follow the theme and the width, with the same numbers as a table for screen readers.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
+import { amount } from './parts';
 import 'uplot/dist/uPlot.min.css';
 
 export interface Line { name: string; values: (number | null)[]; faint?: boolean; bars?: boolean }
@@ -38,7 +39,7 @@ export function Chart({ x, lines, xLabel, yLabel, title, height = 230, low, high
       width: element.clientWidth || 400, height, legend: { show: lines.length > 1 && !lines.some((line) => line.faint) },
       scales: { x: { time: false }, y: { range: (_: uPlot, least: number, most: number) => [low ?? Math.min(0, least), high ?? (most > 0 ? most * 1.05 : 1)] } },
       cursor: { y: false },
-      axes: [{ ...axis, label: xLabel, size: 32, ...(whole ? { incrs: [1, 2, 5, 10, 20] } : {}) }, { ...axis, label: yLabel, size: 52 }],
+      axes: [{ ...axis, values: (_: uPlot, places: number[]) => places.map((place) => amount(place, 3)), label: xLabel, size: 32, ...(whole ? { incrs: [1, 2, 5, 10, 20] } : {}) }, { ...axis, label: yLabel, size: 52 }],
       series: [{ label: '\u00a0', value: (_: uPlot, value: number | null) => (value === null ? '' : `${xLabel} ${value}`) }, ...lines.map((line): uPlot.Series => ({
         label: line.name, spanGaps: true, stroke: line.faint ? grid : colours[strong.indexOf(line) % colours.length], width: line.faint ? 1 : 2, dash: line.faint ? [] : kDashes[strong.indexOf(line) % kDashes.length],
         points: { show: !line.faint && !line.bars && x.length < 30, size: 5 },

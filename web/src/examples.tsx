@@ -69,7 +69,7 @@ export function Examples({ run, neuron, cluster, node, query, set }: {
         {node && cluster === null && <button type="button" class="chip" onClick={() => set({ node: undefined })}>through <b>{node.text}</b> ✕</button>}
         <Toggle name="shade" label="shade tokens by" value={shade} options={[['activation', 'Activation'], ['importance', 'Importance']]} onChange={(value) => set({ shade: value })} />
       </div>
-      {shade === 'importance' && kind !== neuron.training_kind && <p class="quiet">Importance is measured on the examples that build the graph only.</p>}
+      {shade === 'importance' && found.data && !found.data.examples.some((example) => example.importances?.some((value) => value !== null)) && <p class="quiet">Importance is measured on the examples that build the graph only.</p>}
       <Loaded of={found} what="the examples">{(data) => (
         <>
           {data.examples.map((example, i) => <One key={`${example.kind}:${example.bin}:${example.rank}`} run={run} neuron={neuron} example={example} place={data.offset + i} />)}

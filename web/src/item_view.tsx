@@ -22,11 +22,11 @@ function Constructs({ item }: { item: Item }) {
   const most = Math.max(1e-9, ...item.constructs.map((row) => row.energy_share ?? 0));
   return (
     <div>
-      <table class="scores"><caption>Where its energy lies</caption>
+      <div class="wide"><table class="scores"><caption>Where its energy lies</caption>
         <thead><tr><th scope="col">construct</th><th scope="col">share of the area</th><th scope="col">of the energy</th><th scope="col">density</th></tr></thead>
         <tbody>{item.constructs.map((row) => <tr key={row.construct}><th scope="row">{row.construct}</th><td>{percent(row.area_share)}</td>
           <td class="meter" style={{ '--share': (row.energy_share ?? 0) / most }}><i aria-hidden="true" />{percent(row.energy_share)}</td><td><b>{number(row.density_ratio)}</b></td></tr>)}</tbody>
-      </table>
+      </table></div>
       <p class="quiet">Density above 1: more energy than the construct's share of the area.</p>
     </div>
   );
@@ -35,32 +35,32 @@ function Constructs({ item }: { item: Item }) {
 function Confined({ item }: { item: Item }) {
   if (!item.confined?.length) return null;
   return (
-    <table class="scores"><caption>The same attack, confined to one construct</caption>
+    <div class="wide"><table class="scores"><caption>The same attack, confined to one construct</caption>
       <thead><tr><th scope="col">construct</th><th scope="col">area</th><th scope="col">fooled</th><th scope="col">RMSE, grey levels</th></tr></thead>
       <tbody>{item.confined.map((row) => <tr key={row.construct}><th scope="row">{row.construct}</th><td>{percent(row.area_share)}</td>
         <td class="meter" style={{ '--share': row.fooling_rate ?? 0 }}><i aria-hidden="true" />{number(row.fooling_rate)}</td><td>{number(row.rmse_grey)}</td></tr>)}</tbody>
-    </table>
+    </table></div>
   );
 }
 
 function ByNuclei({ title, groups, digits }: { title: string; groups?: Group[]; digits: number }) {
   if (!groups?.length) return null;
   return (
-    <table class="scores"><caption>{title}</caption>
+    <div class="wide"><table class="scores"><caption>{title}</caption>
       <thead><tr><th scope="col">from</th><th scope="col">to</th><th scope="col">tiles</th><th scope="col">fooled</th></tr></thead>
       <tbody>{groups.map((group, i) => <tr key={i}><td>{number(group.from, digits)}</td><td>{number(group.to, digits)}</td><td>{group.images}</td>
         <td class="meter" style={{ '--share': group.fooling_rate ?? 0 }}><i aria-hidden="true" />{number(group.fooling_rate)}</td></tr>)}</tbody>
-    </table>
+    </table></div>
   );
 }
 
 function Saliency({ item }: { item: Item }) {
   if (!item.saliency?.length) return null;
   return (
-    <table class="scores"><caption>Saliency before and after: how alike (median)</caption>
+    <div class="wide"><table class="scores"><caption>Saliency before and after: how alike (median)</caption>
       <thead><tr><th scope="col">method</th><th scope="col">rank correlation</th><th scope="col">SSIM</th><th scope="col">top pixels shared</th></tr></thead>
       <tbody>{item.saliency.map((row) => <tr key={row.method}><th scope="row">{row.method.replaceAll('_', ' ')}</th><td>{number(row.spearman?.median)}</td><td>{number(row.ssim?.median)}</td><td>{number(row.top_k?.median)}</td></tr>)}</tbody>
-    </table>
+    </table></div>
   );
 }
 
@@ -74,8 +74,8 @@ function Universal({ run, item }: { run: string; item: Item }) {
       <div class="pair">
         {universal.picture && <figure class="sheet"><img src={pictureAt(run, universal.picture)} alt={`the perturbation, amplified ${universal.amplification} times`} style={{ maxWidth: '320px' }} />
           <figcaption>amplified {universal.amplification} times around mid-grey</figcaption></figure>}
-        <table class="scores"><caption>Unseen tiles fooled, beside noise of equal size</caption>
-          <tbody>{rows.map((row) => <tr key={row.name}><th scope="row">{row.name}</th><td class="meter" style={{ '--share': row.fooling_rate ?? 0 }}><i aria-hidden="true" />{number(row.fooling_rate)}</td></tr>)}</tbody></table>
+        <div class="wide"><table class="scores"><caption>Unseen tiles fooled, beside noise of equal size</caption>
+          <tbody>{rows.map((row) => <tr key={row.name}><th scope="row">{row.name}</th><td class="meter" style={{ '--share': row.fooling_rate ?? 0 }}><i aria-hidden="true" />{number(row.fooling_rate)}</td></tr>)}</tbody></table></div>
       </div>
     </section>
   );

@@ -82,7 +82,7 @@ function Clusters({ neuron, cluster, onPick }: { neuron: Neuron; cluster: number
   return (
     <section>
       <h2>Feature clusters</h2>
-      <p class="quiet">{plural(neuron.clusters.length, 'reason')} to fire, from the input directions of {String(measures?.examples ?? '?')} examples · polysemanticity {number(measures?.polysemanticity)} · mean distance {number(measures?.mean_distance)} · stability {number(measures?.stability)}</p>
+      <p class="quiet">{plural(neuron.clusters.length, 'reason')} to fire, from the input directions of {plural(Number(measures?.examples ?? 0), 'example')} · polysemanticity {number(measures?.polysemanticity)} · mean distance {number(measures?.mean_distance)} · stability {number(measures?.stability)}</p>
       <div class="tabs" role="tablist" aria-label="feature clusters" onKeyDown={walk}>
         <button type="button" role="tab" aria-selected={cluster === null} tabIndex={cluster === null ? 0 : -1} onClick={() => onPick(null)}>All</button>
         {neuron.clusters.slice(0, 40).map((one) => (
@@ -92,7 +92,7 @@ function Clusters({ neuron, cluster, onPick }: { neuron: Neuron; cluster: number
       </div>
       {chosen && <div class="similar"><h3>Similar features</h3>{chosen.similar.length ? <p class="links">{chosen.similar.map((other) => (
         <a class="chip" href={neuronHref(neuron.run, other, { cluster: other.cluster })}>{other.layer}:{other.index} {other.label} <small>{number(other.similarity)}</small></a>
-      ))}</p> : <p class="quiet">None found (<code>assay neurons cluster</code> looks for them).</p>}</div>}
+      ))}</p> : <p class="quiet">None found (<code>assay neurons similar --by embedding</code> looks for them).</p>}</div>}
     </section>
   );
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadPlaywright } from './playwright.mjs';
 import { writePairs, writeRobustnessRun } from './robustness_fixture.mjs';
-import { assay, chromiumPath, serve, smallText } from './small_run.mjs';
+import { assay, chromiumPath, kChromiumFlags, serve, smallText } from './small_run.mjs';
 
 const [program, page_folder] = process.argv.slice(2);
 const executablePath = chromiumPath();
@@ -25,17 +25,19 @@ function makeRuns() {
   const text = join(folder, 'text.jsonl');
   writeFileSync(text, smallText());
   assay(program, 'neurons', 'collect', '--text', text, '--run', run);
-  assay(program, 'neurons', 'graph', '--run', run, '--layers', '0,2', '--sample', '5', '--seed', '1', '--trajectory-context', '6');
+  // Neurons that fire for several reasons, whatever the shipped model has learnt: substitutes take time, so only for a few.
+  const measures = join(folder, 'measures.json');
+  assay(program, 'neurons', 'embed', '--run', run, '--layers', '0,2', '--sample', '24', '--json', measures);
+  const mixed = JSON.parse(readFileSync(measures, 'utf8')).filter((unit) => unit.clusters > 1).sort((a, b) => b.examples - a.examples).slice(0, 4);
+  assay(program, 'neurons', 'graph', '--run', run, '--units', mixed.map((one) => one.unit).join(','), '--substitutes-per-word', '2', '--trajectory-context', '6');
   assay(program, 'neurons', 'score', '--run', run, '--sequences', '5');
-  assay(program, 'neurons', 'embed', '--run', run, '--layers', '0,2', '--sample', '5');
   assay(program, 'neurons', 'similar', '--run', run, '--by', 'embedding');
   const sae = join(folder, 'sae');
-  assay(program, 'sae', 'train', '--hook', 'blocks.0.hook_resid_mid', '--text', text, '--out', sae, ...kSmallSae);
+  assay(program, 'sae', 'train', '--hook', 'blocks.0.hook_resid_mid', '--text', text, '--out', sae, '--features', '64', '--steps', '40', '--batch', '256', '--tokens', '3000');
   assay(program, 'sae', 'evaluate', sae, '--text', text, '--run', run, '--units', '8', '--max-tokens', '1500');
   writeRobustnessRun(images, kHostile.replaceAll('"', "'"));
   writePairs(faces, 2);
 }
-const kSmallSae = ['--features', '64', '--steps', '40', '--batch', '256', '--tokens', '3000'];
 
 const api = async (path) => (await fetch(server.address + 'api/' + path)).json();
 const text = (selector) => page.locator(selector).first().innerText();
@@ -363,21 +365,20 @@ const kTests = {
 };
 
 let failed = 0;
-const only = process.env.ONLY;
 try {
   const { chromium } = await loadPlaywright();
   const start = Date.now();
   makeRuns();
   console.log(`runs made in ${((Date.now() - start) / 1000).toFixed(1)} s`);
   server = await serve(program, [run, images, faces], page_folder);
-  browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  browser = await chromium.launch({ executablePath, args: kChromiumFlags });
   page = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage();
   page.setDefaultTimeout(30_000);
   page.on('console', (message) => ['error', 'warning'].includes(message.type()) && problems.push(`${message.type()}: ${message.text()} ${message.location().url}`));
   page.on('pageerror', (error) => problems.push(`exception: ${error.message}`));
   page.on('dialog', (dialog) => { problems.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
   for (const [name, test] of Object.entries(kTests)) {
-    if (only && !name.includes(only)) continue;
+    if (!name.includes(process.env.ONLY ?? '')) continue;
     problems.length = 0;
     try {
       await test();
@@ -387,7 +388,7 @@ try {
     } catch (error) {
       ++failed;
       console.log(`FAIL  ${name}\n      ${String(error.stack ?? error).replaceAll('\n', '\n      ')}\n      at ${page.url()}`);
-      if (process.env.KEEP_PICTURES) await page.screenshot({ path: join(process.env.KEEP_PICTURES, `failed-${failed}.png`), fullPage: true });
+      if (process.env.KEEP_PICTURES) await page.screenshot({ path: join(process.env.KEEP_PICTURES, `failed-${failed}.png`), fullPage: true }).catch(() => undefined);
     }
   }
 } finally {

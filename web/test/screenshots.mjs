@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { loadPlaywright } from './playwright.mjs';
-import { chromiumPath, serve } from './small_run.mjs';
+import { chromiumPath, kChromiumFlags, serve } from './small_run.mjs';
 
 const kMostBytes = 300_000;
 const [program, page_folder, out, ...runs] = process.argv.slice(2);
@@ -10,7 +10,7 @@ const executablePath = chromiumPath();
 if (!executablePath) throw new Error('Chromium is not installed');
 const { chromium } = await loadPlaywright();
 const server = await serve(program, runs, page_folder);
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+const browser = await chromium.launch({ executablePath, args: kChromiumFlags });
 const name = basename(runs[0]);
 
 // The unit with the most to see among those that the overview recommends.
@@ -40,8 +40,8 @@ async function shoot(file, hash, { height = 860, at = null, dark = false, ready 
 try {
   const clear = await richest('best', async (ask) => (await ask('/graph')).nodes.length);
   await shoot('page-neuron.png', `#/${name}/neuron/${clear.layer}/${clear.index}`);
-  const mixed = await richest('polysemantic', async (ask) => Math.min(8, (await ask('')).clusters.length));
-  await shoot('page-clusters.png', `#/${name}/neuron/${mixed.layer}/${mixed.index}?cluster=0&shade=importance`, { dark: true, at: '.tabs >> xpath=..' });
+  const mixed = await richest('polysemantic', async (ask) => { const unit = await ask(''); return unit.clusters.length > 1 ? unit.measures.polysemanticity : 0; });
+  await shoot('page-clusters.png', `#/${name}/neuron/${mixed.layer}/${mixed.index}?cluster=0`, { dark: true, at: '.tabs >> xpath=..' });
   if (runs[1]) {
     await shoot('page-tile.png', `#/${basename(runs[1])}/robustness?only=fooled`, { at: '.item', height: 900 });
   } else {

@@ -2,6 +2,9 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
+// Containers have no name spaces for the sandbox and little shared memory; the pages are our own.
+export const kChromiumFlags = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'];
+
 export function chromiumPath() {
   const places = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
   return places.find((place) => place && existsSync(place));
