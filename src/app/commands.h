@@ -38,6 +38,5 @@ void AddRobustStudy(CLI::App& robust);
 void AddRobustApply(CLI::App& robust);
 void AddRobustSynthesize(CLI::App& robust);
 void AddRobustTrain(CLI::App& robust);
-void AddRobustApply(CLI::App& robust);
 
 }  // namespace assay::app

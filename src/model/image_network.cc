@@ -103,6 +103,11 @@ at::Tensor Convolve(const at::Tensor& x, const ConvLayer& layer, const at::Tenso
   return at::conv2d(x, weight, bias, {layer.stride, layer.stride}, {padding, padding});
 }
 
+// Channels last: about a tenth faster at 64 images, and never slower (classifier_bench).
+at::Tensor Normalised(const at::Tensor& images, const at::Tensor& mean, const at::Tensor& std) {
+  return (images.contiguous(at::MemoryFormat::ChannelsLast) - mean) / std;
+}
+
 using Shapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
 
 Shapes ParameterShapes(const ImageNetworkConfig& config, const std::vector<ConvLayer>& layers) {
@@ -259,7 +264,8 @@ std::shared_ptr<const ImageNetwork::Folded> ImageNetwork::FoldedWeights() const 
   for (const ConvLayer& layer : LayersOf(config_)) {
     const at::Tensor scale = parameters_.at(layer.norm + ".weight") /
                              (buffers_.at(layer.norm + ".running_var") + kNormEpsilon).sqrt();
-    folded->weights.push_back(parameters_.at(layer.conv + ".weight") * scale.view({-1, 1, 1, 1}));
+    folded->weights.push_back((parameters_.at(layer.conv + ".weight") * scale.view({-1, 1, 1, 1}))
+                                  .contiguous(at::MemoryFormat::ChannelsLast));
     folded->biases.push_back(parameters_.at(layer.norm + ".bias") -
                              buffers_.at(layer.norm + ".running_mean") * scale);
   }
@@ -272,10 +278,10 @@ ImageNetwork::WithFeatures ImageNetwork::EvaluateWithFeatures(const at::Tensor& 
   const auto folded = FoldedWeights();
   const std::vector<ConvLayer> layers = LayersOf(config_);
   WithFeatures out;
-  out.features =
-      Features(config_, layers, (images - mean_) / std_, [&](size_t i, const at::Tensor& x) {
-        return Convolve(x, layers[i], folded->weights[i], folded->biases[i]);
-      });
+  out.features = Features(config_, layers, Normalised(images, mean_, std_),
+                          [&](size_t i, const at::Tensor& x) {
+                            return Convolve(x, layers[i], folded->weights[i], folded->biases[i]);
+                          });
   out.logits = at::linear(out.features.mean({2, 3}), parameters_.at("fc.weight").detach(),
                           parameters_.at("fc.bias").detach());
   return out;
@@ -288,8 +294,8 @@ at::Tensor ImageNetwork::Evaluate(const at::Tensor& images) const {
 at::Tensor ImageNetwork::Train(const at::Tensor& images) {
   ++cache_->trained;
   const std::vector<ConvLayer> layers = LayersOf(config_);
-  const at::Tensor features =
-      Features(config_, layers, (images - mean_) / std_, [&](size_t i, const at::Tensor& x) {
+  const at::Tensor features = Features(
+      config_, layers, Normalised(images, mean_, std_), [&](size_t i, const at::Tensor& x) {
         const ConvLayer& layer = layers[i];
         return at::batch_norm(
             Convolve(x, layer, parameters_.at(layer.conv + ".weight"), {}),

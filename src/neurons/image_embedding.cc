@@ -33,6 +33,7 @@ struct LayerTotals {
 
   void Add(const at::Tensor& values) {  // [B, units, L]
     const at::Tensor top = values.amax({0, 2}), bottom = values.amin({0, 2});
+    const std::vector<int64_t> places = {0, 2};  // images and locations
     const at::Tensor wide = values.to(at::kDouble);
     if (!sum.defined()) {
       maximum = top;
@@ -41,9 +42,9 @@ struct LayerTotals {
     }
     maximum = at::maximum(maximum, top);
     minimum = at::minimum(minimum, bottom);
-    sum = sum + wide.sum({0, 2});
-    squares = squares + wide.square().sum({0, 2});
-    positive = positive + (values > 0).sum({0, 2}).to(at::kDouble);
+    sum = sum + wide.sum(places);
+    squares = squares + wide.square().sum(places);
+    positive = positive + (values > 0).sum(places).to(at::kDouble);
     locations += values.size(0) * values.size(2);
   }
   store::UnitStats Of(UnitId unit) const {

@@ -154,9 +154,9 @@ TEST_F(ImageEmbeddingTest, MemoryAndInterruptionsChangeNothing) {
   const size_t before = small.UnitsWithMeasures().size();
   EXPECT_GT(before, 0U);
   EXPECT_LT(before, all_.size());
-  context = Context();
-  context.memory_bytes = 20000;
-  EmbedImageUnits(small, all_, options, {}, context, nullptr);
+  ImageEmbedContext again = Context();
+  again.memory_bytes = 20000;
+  EmbedImageUnits(small, all_, options, {}, again, nullptr);
   EXPECT_EQ(small.UnitsWithMeasures(), whole.UnitsWithMeasures());
   for (const UnitId unit : all_) {
     const auto a = whole.GetEmbedding(unit), b = small.GetEmbedding(unit);

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include "base/base_testing.h"
+#include "data/synthetic_tissue.h"
 #include "data/tile_image.h"
+#include "model/image_network.h"
 #include "robustness/tile_batch.h"
 
 namespace assay::robustness {
@@ -91,6 +93,25 @@ TEST(CleanCheckTest, CountsByClassAndComparesWithTheSidecar) {
   }
   EXPECT_EQ(check(0.99, 4).reproduces, false);
   EXPECT_EQ(check(std::nullopt, 4).reproduces, std::nullopt);
+}
+
+// The shipped demonstration classifier, on patients and tiles that it has not seen.
+TEST(DefaultClassifierTest, TellsGeneratedTilesApart) {
+  const fs::path folder = fs::path(ASSAY_SOURCE_DIR) / "models/assay-he";
+  const auto classifier = model::LoadImageClassifier(folder);
+  EXPECT_TRUE(classifier->spec().demonstration);
+  EXPECT_NE(model::NetworkOf(*classifier), nullptr);
+  EXPECT_EQ(model::WhyNotDifferentiable(*classifier), std::nullopt);
+  std::vector<data::Tile> tiles;
+  for (int64_t i = 0; i < 60; ++i)
+    tiles.push_back(data::SynthesizeTile({.seed = 77, .patients = 60}, i).tile);
+  const TileBatch batch = ToBatch(tiles);
+  const double accuracy = (classifier->Logits(batch.images).argmax(1) == batch.labels)
+                              .to(at::kFloat)
+                              .mean()
+                              .item<double>();
+  ASSERT_TRUE(classifier->spec().clean_accuracy.has_value());
+  EXPECT_GT(accuracy, *classifier->spec().clean_accuracy - 0.1);  // of 60 tiles
 }
 
 struct Declared {
