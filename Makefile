@@ -34,7 +34,7 @@ build: configure
 	@cmake --build $(BUILD) --parallel $(JOBS)
 
 test: build
-	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(JOBS)
+	@scripts/test.sh $(BUILD) $(JOBS)
 
 demo: build
 	@scripts/demo.sh $(BUILD)/src/app/assay $(DEMO_FLAGS)

@@ -13,6 +13,7 @@
 #include "app/option_binding.h"
 #include "app/terminal.h"
 #include "base/file.h"
+#include "model/process_setup.h"
 #include "neurons/graph_run.h"
 
 namespace assay::app {
@@ -60,6 +61,7 @@ void RunImageEmbed(const EmbedArguments& arguments) {
 
 void RunEmbed(const EmbedArguments& arguments) {
   WarnAboutBlas();
+  model::UseOneBlasThread();
   base::ValidateFields(arguments.embed);
   base::ValidateFields(arguments.clusters);
   if (!arguments.images.empty() || IsImageRun(arguments.run)) return RunImageEmbed(arguments);

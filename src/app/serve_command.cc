@@ -57,7 +57,8 @@ void RunServe(const ServeArguments& arguments) {
   serve::Server server(arguments.server, router, LoadPage(arguments.page));
   const int port = server.Bind();
   const std::string& host = arguments.server.host;
-  fmt::print("http://{}:{}/\n", host.find(':') == std::string::npos ? host : "[" + host + "]", port);
+  fmt::print("http://{}:{}/\n", host.find(':') == std::string::npos ? host : "[" + host + "]",
+             port);
   fmt::print("{} run{}; Ctrl-C ends\n", folders.size(), folders.size() == 1 ? "" : "s");
   std::fflush(stdout);
   std::thread serving([&server] { server.Run(); });
@@ -77,8 +78,9 @@ void AddServe(CLI::App& app) {
   command->add_option("--page", arguments->page, "folder of the built page; absent: the installed");
   command->add_option("--model", arguments->model,
                       "model folder; absent: the one each run was collected with");
-  command->add_option("--name", arguments->server.names,
-                      "further host name that the server answers to, without the port (with --host)");
+  command->add_option(
+      "--name", arguments->server.names,
+      "further host name that the server answers to, without the port (with --host)");
   AddDeviceOptions(*command, arguments->device, arguments->dtype);
   BindOptions(*command, arguments->server, "Server");
   command->callback([arguments] { RunServe(*arguments); });

@@ -216,6 +216,8 @@ ImageNetwork::ImageNetwork(ImageNetworkConfig config, std::map<std::string, at::
 
 void ImageNetwork::Adopt(std::map<std::string, at::Tensor> tensors, const std::string& where) {
   const c10::InferenceMode not_inference(false);
+  if (config_.mean.empty()) config_.mean.assign(static_cast<size_t>(config_.channels), 0);
+  if (config_.std.empty()) config_.std.assign(static_cast<size_t>(config_.channels), 1);
   mean_ = PerChannel(config_.mean, config_.channels, 0);
   std_ = PerChannel(config_.std, config_.channels, 1);
   const std::vector<ConvLayer> layers = LayersOf(config_);

@@ -231,7 +231,7 @@ std::string WriteRobustnessPage(const json& report, const PictureLoader& load) {
     base::Fail(base::ErrorKind::kBadInput, "a robustness report without 'worst_case.metrics'");
   const std::string title = EscapeMarkup(ReportText(report, "title"));
   std::string out = fmt::format(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width,initial-scale=1\"><title>{}</title>\n<style>\n{}{}</style>"
       "</head>\n<body><main>\n<div class=\"top\"><div><p class=\"quiet\">Assay {} · robustness</p>"
       "<h1>{}</h1></div></div>\n<p class=\"lead\">{}</p>\n",

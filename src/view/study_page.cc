@@ -65,7 +65,7 @@ std::string WriteStudyPage(const StudyPage& page) {
   std::string rules(kRules);
   rules.replace(rules.find("SIDE"), 4, std::to_string(page.side_px));
   return fmt::format(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width,initial-scale=1\"><title>{0}</title>\n<style>\n{1}{2}</style>"
       "</head>\n<body><main>\n<div class=\"top\"><div><p class=\"quiet\">Study {3} · {4} pairs</p>"
       "<h1>{0}</h1></div></div>\n"
