@@ -145,6 +145,7 @@ void CheckConfig(const ImageNetworkConfig& config) {
 }  // namespace
 
 struct ImageNetwork::Folded {
+  at::Tensor head_weight, head_bias;
   std::vector<at::Tensor> weights, biases;  // of each layer, batch norm folded in
 };
 
@@ -271,6 +272,8 @@ std::shared_ptr<const ImageNetwork::Folded> ImageNetwork::FoldedWeights() const 
     folded->biases.push_back(parameters_.at(layer.norm + ".bias") -
                              buffers_.at(layer.norm + ".running_mean") * scale);
   }
+  folded->head_weight = parameters_.at("fc.weight").detach();
+  folded->head_bias = parameters_.at("fc.bias").detach();
   cache_->folded = folded;
   cache_->version = version;
   return folded;
@@ -284,8 +287,7 @@ ImageNetwork::WithFeatures ImageNetwork::EvaluateWithFeatures(const at::Tensor& 
                           [&](size_t i, const at::Tensor& x) {
                             return Convolve(x, layers[i], folded->weights[i], folded->biases[i]);
                           });
-  out.logits = at::linear(out.features.mean({2, 3}), parameters_.at("fc.weight").detach(),
-                          parameters_.at("fc.bias").detach());
+  out.logits = at::linear(out.features.mean({2, 3}), folded->head_weight, folded->head_bias);
   return out;
 }
 

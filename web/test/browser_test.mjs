@@ -27,8 +27,8 @@ function makeRuns() {
   assay(program, 'neurons', 'collect', '--text', text, '--run', run);
   // Neurons that fire for several reasons, whatever the shipped model has learnt: substitutes take time, so only for a few.
   const measures = join(folder, 'measures.json');
-  assay(program, 'neurons', 'embed', '--run', run, '--layers', '0,2', '--sample', '24', '--json', measures);
-  const mixed = JSON.parse(readFileSync(measures, 'utf8')).filter((unit) => unit.clusters > 1).sort((a, b) => b.examples - a.examples).slice(0, 4);
+  assay(program, 'neurons', 'embed', '--run', run, '--layers', '0,2', '--sample', '80', '--json', measures);
+  const mixed = JSON.parse(readFileSync(measures, 'utf8')).filter((unit) => unit.clusters > 1).sort((a, b) => b.examples - a.examples).slice(0, 12);
   assay(program, 'neurons', 'graph', '--run', run, '--units', mixed.map((one) => one.unit).join(','), '--substitutes-per-word', '2', '--trajectory-context', '6');
   assay(program, 'neurons', 'score', '--run', run, '--sequences', '5');
   assay(program, 'neurons', 'similar', '--run', run, '--by', 'embedding');
