@@ -198,6 +198,7 @@ TEST_F(RoutesTest, SearchFindsTokensAndLabels) {
   const Json labels = api_.Get(path, {{"label", "PARIS"}})["hits"];
   ASSERT_EQ(labels.size(), 1u);
   EXPECT_EQ(labels[0]["cluster"], 0);
+  EXPECT_TRUE(labels[0]["has_graph"].is_boolean());
   EXPECT_EQ(labels[0]["label"], "Paris after in");
   ErrorAt(path, {{"layer", "x"}}, 400);
   ErrorAt(path, {{"min_f1", "nan"}}, 400);

@@ -65,7 +65,7 @@ export interface Picture {
   nodes: { text: string; activating: boolean; activation: number; importance: number; can_end: boolean; examples: number[] }[];
 }
 export interface Hit extends UnitRef {
-  f1: number | null; activating: string[]; context: string[]; label: string | null; cluster?: number;
+  f1: number | null; has_graph: boolean; activating: string[]; context: string[]; label: string | null; cluster?: number;
 }
 export interface Tried {
   tokens: string[];

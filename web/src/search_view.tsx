@@ -63,7 +63,7 @@ export function SearchView({ run, query }: { run: RunInfo; query: Record<string,
       {path && <Loaded of={found} what="the results">{(data) => (
         <section aria-label="results">
           <p class="quiet" role="status">{data.hits.length ? `${data.hits.length < limit ? '' : 'first '}${plural(data.hits.length, data.hits[0].label ? 'cluster' : run.unit_name ?? 'unit')}${wanted.repeated ? ', most repetition first' : wanted.label ? '' : ', best F1 first'}` : 'Nothing found. A word that is no single token of the vocabulary matches nothing: try its first part.'}</p>
-          <div class="gallery">{data.hits.map((hit) => <SmallGraph key={`${hit.layer}:${hit.index}:${hit.cluster ?? ''}`} run={run.name} unit={hit} caption={caption(hit)} cluster={hit.cluster} />)}</div>
+          <div class="gallery">{data.hits.map((hit) => <SmallGraph key={`${hit.layer}:${hit.index}:${hit.cluster ?? ''}`} run={run.name} unit={hit} caption={caption(hit)} cluster={hit.cluster} drawn={hit.has_graph} />)}</div>
           {data.hits.length >= limit && limit < 96 && <p><button type="button" onClick={() => setLimit(limit + 24)}>Show more</button></p>}
         </section>
       )}</Loaded>}

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { at, query as search, useAsk, type Picture, type UnitRef } from './api';
 import { neuronHref } from './route';
 
-export function SmallGraph({ run, unit, caption, cluster, graphed = false }: { run: string; unit: UnitRef; caption: string; cluster?: number; graphed?: boolean }) {
+export function SmallGraph({ run, unit, caption, cluster, graphed = false, drawn = true }: { run: string; unit: UnitRef; caption: string; cluster?: number; graphed?: boolean; drawn?: boolean }) {
   const card = useRef<HTMLElement>(null);
   const [seen, setSeen] = useState(false);
   useEffect(() => {
@@ -11,13 +11,13 @@ export function SmallGraph({ run, unit, caption, cluster, graphed = false }: { r
     observer.observe(card.current!);
     return () => observer.disconnect();
   }, []);
-  const picture = useAsk<Picture>(seen ? at('runs', run, 'neurons', unit.layer, unit.index, 'graph') + search({ nodes: 10, small: 1, cluster: graphed ? cluster : undefined }) : null);
+  const picture = useAsk<Picture>(seen && drawn ? at('runs', run, 'neurons', unit.layer, unit.index, 'graph') + search({ nodes: 10, small: 1, cluster: graphed ? cluster : undefined }) : null);
   const values = cluster === undefined ? {} : { cluster };
   return (
     <article class="card" ref={card}>
       <header><a href={neuronHref(run, unit, values)}>{unit.layer}:{unit.index}</a><span class="quiet">{caption}</span></header>
       <a class="small" href={neuronHref(run, unit, values)} tabIndex={-1} aria-hidden="true">
-        {picture.data ? <SvgImage svg={picture.data.svg} /> : <span class="quiet">{picture.error ? 'no graph yet' : '…'}</span>}
+        {picture.data ? <SvgImage svg={picture.data.svg} /> : <span class="quiet">{picture.error || !drawn ? 'no graph yet' : '…'}</span>}
       </a>
       <p class="unseen">{picture.data?.description}</p>
     </article>
