@@ -1,5 +1,5 @@
 // The two-alternative forced-choice task: given a unit's graph, which of two texts makes it fire more? Keys alone suffice.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { at, query as search, send, useAsk, type Picture, type RunInfo, type Trial } from './api';
 import { amount, Loaded, percent, plural } from './parts';
 import { go, href, neuronHref } from './route';
@@ -36,7 +36,7 @@ function Task({ run, seed, number: place, person, onDone }: { run: string; seed:
     const body = { seed, trial: place, choice: side, milliseconds: Math.round(performance.now() - shown.current), person };
     send<Answer>('POST', at('runs', run, 'study'), body).then(setAnswer, (error: Error) => { setProblem(error.message); setChosen(null); });
   };
-  useEffect(() => {
+  useLayoutEffect(() => { // with the answer on screen, Enter works: not a frame later
     const key = (event: KeyboardEvent) => {
       if ((event.target as Element).closest('input,textarea,select')) return;
       if (['ArrowLeft', '1', 'f'].includes(event.key)) { event.preventDefault(); choose(0); }
