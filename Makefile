@@ -8,13 +8,15 @@ FUZZ_SECONDS ?= 30
 PREFIX ?= /usr/local
 BUILD = build/$(PRESET)
 
-.PHONY: help setup configure build test demo bench format lint fuzz install clean
+.PHONY: help setup configure build test demo screenshots bench format lint fuzz install clean
 
 help:
 	@echo 'make setup     install the Debian packages that building and testing need'
 	@echo 'make build     compile the command (build/dev/src/app/assay), the tests, benchmarks and examples'
 	@echo 'make test      setup, build, run all tests'
-	@echo 'make demo      setup, build, then Neuron to Graph on the shipped model; results in runs/demo/'
+	@echo 'make demo      setup, build, then Neuron to Graph on the shipped model; results in runs/demo/, and the page over them'
+	@echo '               (DEMO_FLAGS=--no-serve: without the page)'
+	@echo 'make screenshots  the pictures of the page in docs/, from the runs of make demo'
 	@echo 'make bench     setup, build, run the benchmarks (BENCH_FLAGS=--full: the large sizes)'
 	@echo 'make format    apply clang-format; make lint: clang-format and clang-tidy as checks'
 	@echo 'make fuzz      run every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) each (needs clang)'
@@ -32,10 +34,14 @@ build: configure
 	@cmake --build $(BUILD) --parallel $(JOBS)
 
 test: build
-	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(JOBS)
+	@scripts/test.sh $(BUILD) $(JOBS)
 
 demo: build
-	@scripts/demo.sh $(BUILD)/src/app/assay
+	@scripts/demo.sh $(BUILD)/src/app/assay $(DEMO_FLAGS)
+
+# The README's pictures of the page, from the runs of `make demo`.
+screenshots: build
+	@scripts/screenshots.sh $(BUILD)
 
 # BENCH_FLAGS=--full for the large sizes.
 bench: build

@@ -6,108 +6,31 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "base/rng.h"
+#include "bench/synthetic_run.h"
 #include "store/graph_index.h"
 
 namespace {
 
 using assay::base::Rng;
-using assay::store::Graph;
+using assay::bench::BuildGraphs;
+using assay::bench::SyntheticWord;
+using assay::bench::UnitAt;
+using assay::bench::ZipfTokens;
 using assay::store::GraphIndex;
 using assay::store::GraphQuery;
 using assay::store::RunStore;
-using assay::store::Score;
 using assay::store::SetOverlap;
-using assay::store::TokenId;
-using assay::store::TrieNode;
-using assay::store::UnitId;
 using Clock = std::chrono::steady_clock;
-
-constexpr int kVocabulary = 50'000;
-constexpr int kLayers = 24;
-constexpr int kGraphsPerTransaction = 25'000;
 
 double MillisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-// Token k is drawn with a probability proportional to 1 / (k + 1).
-class ZipfTokens {
- public:
-  ZipfTokens() {
-    double sum = 0;
-    for (int k = 0; k < kVocabulary; ++k) cumulative_.push_back(sum += 1.0 / (k + 1));
-  }
-  TokenId Draw(Rng& rng) const {
-    const double at = rng.Uniform() * cumulative_.back();
-    return static_cast<TokenId>(std::lower_bound(cumulative_.begin(), cumulative_.end(), at) -
-                                cumulative_.begin());
-  }
-
- private:
-  std::vector<double> cumulative_;
-};
-
-UnitId UnitAt(int number) { return {number % kLayers, number / kLayers}; }
-
-// About ten distinct tokens: one to five activating, each with one to four of context; one graph in
-// ten repeats a token.
-Graph RandomGraph(int number, const ZipfTokens& tokens) {
-  Rng rng(1, "graph", static_cast<uint64_t>(number));
-  Graph graph;
-  graph.unit = UnitAt(number);
-  graph.max_activation = 1;
-  graph.nodes.resize(1);
-  for (uint64_t paths = 1 + rng.Below(5); paths > 0; --paths) {
-    const TokenId activating = tokens.Draw(rng);
-    graph.nodes.push_back(
-        {TrieNode::Kind::kActivating, 0, activating, static_cast<float>(rng.Uniform()), 0});
-    for (uint64_t length = 1 + rng.Below(4); length > 0; --length) {
-      const auto parent = static_cast<int32_t>(graph.nodes.size() - 1);
-      const TokenId context = rng.Below(40) == 0 ? activating : tokens.Draw(rng);
-      graph.nodes.push_back(
-          {TrieNode::Kind::kContext, parent, context, 0, static_cast<float>(rng.Uniform())});
-    }
-    graph.nodes.push_back(
-        {TrieNode::Kind::kEnd, static_cast<int32_t>(graph.nodes.size() - 1), 0, 1, 0});
-  }
-  return graph;
-}
-
-Score RandomScore(int number) {
-  Rng rng(1, "score", static_cast<uint64_t>(number));
-  Score score;
-  score.unit = UnitAt(number);
-  score.set = "held_out";
-  score.method = "n2g";
-  score.f1 = rng.Uniform();
-  return score;
-}
-
-void Build(const std::filesystem::path& folder, int graphs, const ZipfTokens& tokens) {
-  RunStore store = RunStore::Open(folder, RunStore::Mode::kWrite);
-  std::vector<std::string> texts;
-  for (int k = 0; k < kVocabulary; ++k) {
-    texts.push_back(fmt::format("{}w{}", k % 2 == 0 ? " " : "", k / 2));
-  }
-  store.PutTokenTexts(texts);
-  for (int begin = 0; begin < graphs; begin += kGraphsPerTransaction) {
-    store.Transaction([&] {
-      // A score before its graph saves moving the graph's rows in the index.
-      for (int i = begin; i < std::min(graphs, begin + kGraphsPerTransaction); ++i) {
-        store.Put(RandomScore(i));
-        store.Put(RandomGraph(i, tokens));
-      }
-    });
-  }
 }
 
 // The first call is shown apart: it reads the index from the disk (or the system's cache).
@@ -129,7 +52,7 @@ void Time(const std::string& name, int rounds, const std::function<size_t(int)>&
 }
 
 void TimeSearches(const GraphIndex& index, int graphs, const ZipfTokens& tokens) {
-  const auto word = [](int k) { return fmt::format("{}w{}", k % 2 == 0 ? " " : "", k / 2); };
+  const auto word = SyntheticWord;
   const auto search = [&](const GraphQuery& query) {
     return [&index, query](int) { return index.Search(query).size(); };
   };
@@ -182,7 +105,9 @@ void TimeSearches(const GraphIndex& index, int graphs, const ZipfTokens& tokens)
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int graphs = argc > 1 ? std::atoi(argv[1]) : 300'000;
+  // --full is what every benchmark is given for its large size; this one always has it.
+  const bool given = argc > 1 && std::string(argv[1]) != "--full";
+  const int graphs = given ? std::atoi(argv[1]) : 300'000;
   if (graphs < 1) {
     fmt::print(stderr, "usage: graph_index_bench [graphs]\n");
     return 2;
@@ -192,7 +117,10 @@ int main(int argc, char** argv) {
   try {
     const ZipfTokens tokens;
     const auto start = Clock::now();
-    Build(folder, graphs, tokens);
+    {
+      RunStore writer = RunStore::Open(folder, RunStore::Mode::kWrite);
+      BuildGraphs(writer, graphs, tokens);
+    }
     fmt::print("{} graphs built in {:.1f} s, {:.0f} MB\n", graphs, MillisecondsSince(start) / 1000,
                static_cast<double>(std::filesystem::file_size(folder / "assay.db")) / 1e6);
     const RunStore store = RunStore::Open(folder, RunStore::Mode::kRead);

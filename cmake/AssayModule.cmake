@@ -1,8 +1,6 @@
 # assay_module(NAME DEPS targets...): the library assay::NAME from src/NAME/*.cc, and the test program NAME_test
 # from src/NAME/*_test.cc.
 
-include(GoogleTest)
-
 add_library(assay_flags INTERFACE)
 target_include_directories(assay_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(assay_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
@@ -16,8 +14,10 @@ function(assay_tests NAME)
   add_executable(${NAME}_test ${ARGN})
   target_link_libraries(${NAME}_test PRIVATE assay_flags GTest::gmock GTest::gtest_main)
   target_compile_definitions(${NAME}_test PRIVATE ASSAY_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-  gtest_discover_tests(${NAME}_test TEST_PREFIX ${NAME}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                       PROPERTIES TIMEOUT 300)
+  # One CTest a program: starting one, with libtorch in it, takes longer than most tests. CTest runs as many programs as
+  # there are cores, so their matrix products need no threads.
+  add_test(NAME ${NAME} COMMAND ${NAME}_test)
+  set_tests_properties(${NAME} PROPERTIES TIMEOUT 600 ENVIRONMENT OPENBLAS_NUM_THREADS=1)
 endfunction()
 
 function(assay_module NAME)

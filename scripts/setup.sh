@@ -12,10 +12,14 @@ build=(
   nlohmann-json3-dev libcli11-dev libfmt-dev libspdlog-dev
   libsqlite3-dev libxxhash-dev
   libfaiss-dev
+  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev  # tiles
+  libopenslide-dev libhdf5-dev libzip-dev
   libpcre2-dev libicu-dev libsentencepiece-dev
   libgraphviz-dev fonts-dejavu-core  # graph layout measures labels with a real font
 )
-test=(libgtest-dev libgmock-dev libbenchmark-dev python3)
+page=(nodejs npm)                  # for web/: the page of `assay serve`
+browser=(chromium)                 # for its tests
+test=(libgtest-dev libgmock-dev libbenchmark-dev python3 python3-yaml)
 fuzz=(clang libclang-rt-dev)
 lint=(clang-format clang-tidy libstdc++-11-dev python3)
 text=(python3 perl mandoc ca-certificates)  # for scripts/training_text.sh; and npm, below
@@ -27,17 +31,29 @@ if [ "${1:-}" = --list ]; then
 fi
 [ $# -gt 0 ] || set -- build test
 
+# People install node and browsers from elsewhere, and node's own packages do not go with Debian's npm.
+present() {
+  local program
+  [ -z "$list_only" ] || return 1
+  for program in "$@"; do command -v "$program" >/dev/null || return 1; done
+}
+
 wanted=()
 for group in "$@"; do
   case $group in
-    build) wanted+=("${build[@]}") ;;
-    test) wanted+=("${test[@]}") ;;
+    build)
+      wanted+=("${build[@]}")
+      present node npm || wanted+=("${page[@]}")
+      ;;
+    test)
+      wanted+=("${test[@]}")
+      present chromium || present google-chrome || wanted+=("${browser[@]}")
+      ;;
     fuzz) wanted+=("${fuzz[@]}") ;;
     lint) wanted+=("${lint[@]}") ;;
     text)
       wanted+=("${text[@]}")
-      # People install node from elsewhere, and its packages do not go with Debian's npm.
-      if [ -n "$list_only" ] || ! command -v npm >/dev/null; then wanted+=(npm); fi
+      present npm || wanted+=(npm)
       ;;
     *)
       echo "setup: unknown group '$group'; expected build, test, fuzz, lint or text" >&2

@@ -10,6 +10,7 @@ void AddDoctor(CLI::App& app);
 void AddModel(CLI::App& app);
 void AddNeurons(CLI::App& app);
 void AddSae(CLI::App& app);
+void AddRobust(CLI::App& app);
 void AddServe(CLI::App& app);
 
 // Below `assay neurons`.
@@ -26,5 +27,16 @@ void AddNeuronsOverview(CLI::App& neurons);
 // Below `assay sae`.
 void AddSaeTrain(CLI::App& sae);
 void AddSaeEvaluate(CLI::App& sae);
+
+// Below `assay robust`.
+void AddRobustCheck(CLI::App& robust);
+void AddRobustAttack(CLI::App& robust);
+void AddRobustUniversal(CLI::App& robust);
+void AddRobustNuclei(CLI::App& robust);
+void AddRobustEvaluate(CLI::App& robust);
+void AddRobustStudy(CLI::App& robust);
+void AddRobustApply(CLI::App& robust);
+void AddRobustSynthesize(CLI::App& robust);
+void AddRobustTrain(CLI::App& robust);
 
 }  // namespace assay::app

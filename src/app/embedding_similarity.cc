@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "app/measure_table.h"
 #include "app/neurons_run.h"
@@ -46,8 +47,19 @@ std::vector<store::SimilarCluster> BestPairs(const store::RunStore& store, int l
   }
   std::stable_sort(pairs.begin(), pairs.end(),
                    [](const auto& a, const auto& b) { return a.similarity > b.similarity; });
-  pairs.resize(std::min(pairs.size(), static_cast<size_t>(limit)));
-  return pairs;
+  // Each cluster once: neurons that share a central example would fill the list otherwise.
+  std::set<std::pair<base::UnitId, int>> shown;
+  std::vector<store::SimilarCluster> out;
+  for (const store::SimilarCluster& pair : pairs) {
+    if (out.size() == static_cast<size_t>(limit)) break;
+    if (shown.contains({pair.unit, pair.cluster}) ||
+        shown.contains({pair.other, pair.other_cluster}))
+      continue;
+    shown.insert({pair.unit, pair.cluster});
+    shown.insert({pair.other, pair.other_cluster});
+    out.push_back(pair);
+  }
+  return out;
 }
 
 }  // namespace
@@ -88,7 +100,7 @@ void PrintSimilarClusters(const EmbeddingSimilarArguments& arguments) {
                     labels.Of(pair.other, pair.other_cluster)});
   }
   fmt::print("{}{} clusters, {} links, {} index (recall@{} {:.3f}), found in {:.2f} s\n",
-             FormatTable(rows), about->at("clusters").get<int64_t>(),
+             FormatTable(rows, {1, 3, 4}), about->at("clusters").get<int64_t>(),
              about->at("links").get<int64_t>(), about->at("index").get<std::string>(),
              arguments.similarity.most, about->at("recall").get<double>(),
              about->at("build_seconds").get<double>() + about->at("search_seconds").get<double>());

@@ -1,7 +1,6 @@
 #include "app/machine.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <dlfcn.h>
 #include <fmt/core.h>
@@ -11,6 +10,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "model/process_setup.h"
 
 namespace assay::app {
 namespace fs = std::filesystem;
@@ -62,10 +62,10 @@ std::string BlasLibrary() {
 BlasReport MeasureBlas() {
   BlasReport report;
   report.library = BlasLibrary();
-  report.threads = at::get_num_threads();
-  at::set_num_threads(1);
+  report.threads = model::Threads();
+  model::SetThreads(1);
   report.gflops_one_thread = MatrixProductGflops();
-  at::set_num_threads(report.threads);
+  model::SetThreads(report.threads);
   report.gflops = MatrixProductGflops();
   return report;
 }

@@ -1,5 +1,4 @@
 #include <fmt/core.h>
-#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -7,22 +6,10 @@
 
 #include "app/commands.h"
 #include "base/error.h"
-
-namespace {
-
-// Activations are large and short-lived. By default glibc gives each back to the kernel and takes
-// fresh pages for the next, which doubles the time of a forward; with these limits the memory is
-// used again.
-void KeepLargeBlocks() {
-  ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  ::mallopt(M_TRIM_THRESHOLD, 2047 << 20);
-  ::mallopt(M_TOP_PAD, 64 << 20);
-}
-
-}  // namespace
+#include "model/process_setup.h"
 
 int main(int argc, char** argv) {
-  KeepLargeBlocks();
+  assay::model::PrepareProcess();
   CLI::App app(
       "Assay: what does each unit of a network respond to, and how little does it take to fool it?",
       "assay");
@@ -33,6 +20,8 @@ int main(int argc, char** argv) {
   assay::app::AddModel(app);
   assay::app::AddNeurons(app);
   assay::app::AddSae(app);
+  assay::app::AddRobust(app);
+  assay::app::AddServe(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

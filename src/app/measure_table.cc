@@ -38,7 +38,8 @@ store::RunStore OpenForWriting(const std::string& run) {
   return store::RunStore::Open(run, store::RunStore::Mode::kWrite);
 }
 
-std::string MeasureTable(std::span<const store::UnitMeasures> measures, const std::string& units) {
+std::string MeasureTable(std::span<const store::UnitMeasures> measures, const std::string& units,
+                         std::span<const std::string> layer_names) {
   struct Layer {
     int units = 0, measured = 0, single = 0, clusters = 0;
     Mean examples, mean, max, intra, inter, polysemanticity, stability;
@@ -63,9 +64,11 @@ std::string MeasureTable(std::span<const store::UnitMeasures> measures, const st
       {"layer", units, ">= 2 examples", "examples", "clusters", "one cluster", "mean dist.",
        "max dist.", "intra", "inter", "polysem.", "stability"}};
   for (const auto& [number, layer] : layers) {
+    const bool named = static_cast<size_t>(number) < layer_names.size();
     rows.push_back(
-        {fmt::format("{}", number), fmt::format("{}", layer.units),
-         fmt::format("{}", layer.measured), layer.examples.Text(),
+        {named ? fmt::format("{} {}", number, layer_names[static_cast<size_t>(number)])
+               : fmt::format("{}", number),
+         fmt::format("{}", layer.units), fmt::format("{}", layer.measured), layer.examples.Text(),
          layer.measured == 0
              ? "-"
              : fmt::format("{:.2f}", static_cast<double>(layer.clusters) / layer.measured),

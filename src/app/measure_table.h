@@ -13,7 +13,9 @@ namespace assay::app {
 store::RunStore OpenForWriting(const std::string& run);
 
 // Means over the units of each layer where a measure is defined. `units` names them in the header.
-std::string MeasureTable(std::span<const store::UnitMeasures> measures, const std::string& units);
+// layer_names: shown after a layer's number where there is one.
+std::string MeasureTable(std::span<const store::UnitMeasures> measures, const std::string& units,
+                         std::span<const std::string> layer_names = {});
 
 // Per unit: measures (null where undefined), cut and its reason, clusters with label and size.
 nlohmann::json MeasureJson(const store::RunStore& store,

@@ -44,6 +44,22 @@ at::Tensor ParseIds(const std::string& list) {
   return at::tensor(ids, at::kLong).unsqueeze(0);
 }
 
+// [sequences, tokens] int64, as the ids
+at::Tensor ReadMask(const model::SafetensorsFile& file, const at::Tensor& ids) {
+  at::Tensor mask = file.Read("attention_mask").to(at::kLong);
+  if (mask.dim() == 1) mask = mask.unsqueeze(0);
+  if (mask.sizes() != ids.sizes()) {
+    Fail(ErrorKind::kBadInput, "{}: tensor 'attention_mask' is [{}]; expected [{}] as 'input_ids'",
+         file.name(), fmt::join(mask.sizes(), ", "), fmt::join(ids.sizes(), ", "));
+  }
+  return mask;
+}
+
+// Whether every row is ones, then zeros.
+bool PadsOnTheRight(const at::Tensor& mask) {
+  return !at::diff((mask != 0).to(at::kLong), 1, 1).gt(0).any().item<bool>();
+}
+
 model::ForwardInput ReadInput(const ActivationsArguments& arguments,
                               const model::TransformerConfig& config) {
   const int given = static_cast<int>(!arguments.text.empty()) +
@@ -53,17 +69,30 @@ model::ForwardInput ReadInput(const ActivationsArguments& arguments,
   if (!arguments.ids.empty()) return {.ids = ParseIds(arguments.ids)};
   if (!arguments.ids_file.empty()) {
     const auto file = model::SafetensorsFile::Open(arguments.ids_file);
-    model::ForwardInput input{.ids = file.Read("input_ids").to(at::kLong)};
+    const at::Tensor stored = file.Read("input_ids");
+    if (!at::isIntegralType(stored.scalar_type(), /*includeBool=*/false)) {
+      Fail(ErrorKind::kBadInput, "{}: tensor 'input_ids' is {}; expected integers", file.name(),
+           at::toString(stored.scalar_type()));
+    }
+    model::ForwardInput input{.ids = stored.to(at::kLong)};
     if (input.ids.dim() == 1) input.ids = input.ids.unsqueeze(0);
     if (input.ids.dim() != 2)
       Fail(ErrorKind::kBadInput,
            "{}: tensor 'input_ids' has {} dimensions; expected [sequences, tokens]", file.name(),
            input.ids.dim());
-    if (file.Has("attention_mask") && !config.causal)
-      input.attention_mask = file.Read("attention_mask").to(at::kLong);
+    if (file.Has("attention_mask")) {
+      const at::Tensor mask = ReadMask(file, input.ids);
+      if (!config.causal) input.attention_mask = mask;
+      if (config.causal && !PadsOnTheRight(mask)) {
+        Fail(ErrorKind::kBadInput,
+             "{}: tensor 'attention_mask' hides tokens before others; the rows of a causal model "
+             "are padded on the right",
+             file.name());
+      }
+    }
     return input;
   }
-  const auto tokenizer = tokenizer::LoadTokenizer(arguments.model);
+  const auto tokenizer = tokenizer::LoadTokenizer(ResolveModel(arguments.model));
   const auto special =
       config.causal ? tokenizer::SpecialTokens::kNone : tokenizer::SpecialTokens::kAsConfigured;
   std::vector<tokenizer::TokenId> ids = tokenizer->Encode(arguments.text, special).ids;
@@ -102,7 +131,7 @@ std::map<std::string, at::Tensor> RunHooks(const model::Transformer& model,
 }
 
 void RunActivations(const ActivationsArguments& arguments) {
-  model::Transformer model = model::Transformer::Load(arguments.model);
+  model::Transformer model = model::Transformer::Load(ResolveModel(arguments.model));
   const model::ForwardInput input = ReadInput(arguments, model.config());
   const auto hooks = ParseHooks(arguments.hooks, model.config());
   std::map<std::string, at::Tensor> exact;
@@ -129,7 +158,7 @@ struct TokenizeArguments {
 };
 
 void RunTokenize(const TokenizeArguments& arguments) {
-  const auto tokenizer = tokenizer::LoadTokenizer(arguments.model);
+  const auto tokenizer = tokenizer::LoadTokenizer(ResolveModel(arguments.model));
   std::ifstream in(arguments.in);
   if (!in) Fail(ErrorKind::kNotFound, "{}: cannot be opened for reading", arguments.in);
   std::string line, out;
@@ -201,7 +230,8 @@ void AddModel(CLI::App& app) {
   auto activations = std::make_shared<ActivationsArguments>();
   CLI::App* command = model->add_subcommand(
       "activations", "Write the values of hook points on given text or token ids");
-  command->add_option("DIR", activations->model, "model folder in Hugging Face layout")->required();
+  command->add_option("DIR", activations->model, "model folder in Hugging Face layout, or default")
+      ->required();
   command->add_option("--text", activations->text, "text to run");
   command->add_option("--ids", activations->ids, "token ids to run, for example 1,15,203");
   command->add_option("--ids-file", activations->ids_file,
@@ -221,7 +251,7 @@ void AddModel(CLI::App& app) {
 
   auto tokenize = std::make_shared<TokenizeArguments>();
   command = model->add_subcommand("tokenize", "Text to token ids, or back, one JSON object a line");
-  command->add_option("DIR", tokenize->model, "folder with the tokenizer")->required();
+  command->add_option("DIR", tokenize->model, "folder with the tokenizer, or default")->required();
   command->add_option("--jsonl", tokenize->in, "lines {\"text\"} (or {\"ids\"} with --decode)")
       ->required();
   command->add_option("--out", tokenize->out, "file to write")->required();

@@ -13,6 +13,7 @@
 #include "app/terminal.h"
 #include "base/file.h"
 #include "data/text_corpus.h"
+#include "model/process_setup.h"
 #include "neurons/example_collector.h"
 
 namespace assay::app {
@@ -93,6 +94,7 @@ void Feed(data::TokenSequences& sequences, const std::vector<fs::path>& files,
 
 void RunCollect(const CollectArguments& arguments) {
   WarnAboutBlas();
+  model::UseOneBlasThread();
   const auto start = std::chrono::steady_clock::now();
   const auto loaded =
       LoadUnits(ResolveModel(arguments.model), arguments.sae, arguments.device, arguments.dtype);

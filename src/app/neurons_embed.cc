@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/image_run.h"
 #include "app/loaded_units.h"
 #include "app/machine.h"
 #include "app/measure_table.h"
@@ -12,6 +13,7 @@
 #include "app/option_binding.h"
 #include "app/terminal.h"
 #include "base/file.h"
+#include "model/process_setup.h"
 #include "neurons/graph_run.h"
 
 namespace assay::app {
@@ -22,6 +24,8 @@ using base::Fail;
 
 struct EmbedArguments {
   std::string run, model, json, device = "cpu", dtype = "float32";
+  std::string images, tiles;
+  data::TileOptions tile_options;
   bool restart = false;
   neurons::UnitSelection selection;
   neurons::EmbedOptions embed;
@@ -35,10 +39,33 @@ std::vector<base::UnitId> Wanted(const store::RunStore& store, const EmbedArgume
   return neurons::SelectUnits(arguments.selection, known);
 }
 
+// Options of language models say nothing about images: given, they are a mistake.
+void RunImageEmbed(const EmbedArguments& arguments) {
+  if (!arguments.model.empty() || arguments.embed.gated_input != "gate" ||
+      arguments.embed.centred || arguments.dtype != "float32") {
+    Fail(ErrorKind::kUsage,
+         "--model, --gated-input, --centred and --dtype are for language models; an image "
+         "classifier is given by --images");
+  }
+  EmbedImages({.run = arguments.run,
+               .classifier = arguments.images,
+               .tiles = arguments.tiles,
+               .json = arguments.json,
+               .device = arguments.device,
+               .restart = arguments.restart,
+               .tile_options = arguments.tile_options,
+               .selection = arguments.selection,
+               .embed = arguments.embed,
+               .clusters = arguments.clusters});
+}
+
 void RunEmbed(const EmbedArguments& arguments) {
   WarnAboutBlas();
+  model::UseOneBlasThread();
   base::ValidateFields(arguments.embed);
   base::ValidateFields(arguments.clusters);
+  if (!arguments.images.empty() || IsImageRun(arguments.run)) return RunImageEmbed(arguments);
+  if (!arguments.tiles.empty()) Fail(ErrorKind::kUsage, "--tiles needs --images");
   store::RunStore store = OpenForWriting(arguments.run);
   const auto loaded =
       LoadRunUnits(store, arguments.model, arguments.device, arguments.dtype, arguments.embed);
@@ -85,8 +112,14 @@ void AddNeuronsEmbed(CLI::App& neurons) {
   CLI::App* command = neurons.add_subcommand(
       "embed",
       "Cluster each neuron's examples by what made it fire, and measure how polysemantic it is; "
-      "goes on where an interrupted run stopped");
-  command->add_option("--run", arguments->run, "run folder")->required();
+      "goes on where an interrupted run stopped. With --images: the units of an image classifier");
+  command->add_option("--run", arguments->run, "run folder; with --images it is made")->required();
+  command->add_option("--images", arguments->images,
+                      "an image classifier, TorchScript (.pt) or built-in (.safetensors): its "
+                      "convolutions and linear layers are the layers, tiles the examples");
+  command->add_option("--tiles", arguments->tiles,
+                      "with --images: tiles, as a folder, manifest, .npz, .npy or .h5");
+  BindOptions(*command, arguments->tile_options, "With --images");
   command->add_option("--model", arguments->model,
                       "model folder; absent: the one the run was collected with");
   command->add_option("--layers", arguments->selection.layers, "layers, for example 0,2-3");

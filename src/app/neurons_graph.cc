@@ -28,7 +28,7 @@ using base::Fail;
 struct GraphArguments {
   std::string model, run, examples, by = "neuron", preset = "paper", substitutes = "default",
                                     device = "cpu", dtype = "float32";
-  bool restart = false;
+  bool restart = false, block_given = false;
   neurons::UnitSelection selection;
   neurons::GraphOptions options;
   neurons::GraphRunOptions graph_run;
@@ -88,6 +88,8 @@ void RunGraph(const GraphArguments& arguments) {
           ? LoadRunUnits(store, arguments.model, arguments.device, arguments.dtype)
           : LoadUnits(ResolveModel(arguments.model), "", arguments.device, arguments.dtype);
   const LoadedModel& model = loaded->model;
+  const int block =
+      arguments.block_given ? arguments.graph_run.block : neurons::BlockFor(model.network.config());
   const auto start = std::chrono::steady_clock::now();
   measure::ProbeScheduler prober(*loaded->units);
   const std::vector<base::UnitId> units = PrepareUnits(arguments, model, prober, store);
@@ -112,7 +114,7 @@ void RunGraph(const GraphArguments& arguments) {
       {"preset", arguments.preset},
       {"mask_id", context.mask},
       {"split_seed", arguments.graph_run.seed},
-      {"block", arguments.graph_run.block},
+      {"block", block},
       {"dtype", arguments.dtype},
       {"substitutes", substitutes ? nlohmann::json{{"folder", substitutes->model.folder.string()},
                                                    {"hash", substitutes->model.hash}}
@@ -128,7 +130,8 @@ void RunGraph(const GraphArguments& arguments) {
   }
   if (arguments.restart) store.DropGraphs();
   store.PutManifest("graph", manifest);
-  neurons::BuildMissingGraphs(store, units, arguments.options, arguments.graph_run, context, prober,
+  neurons::BuildMissingGraphs(store, units, arguments.options,
+                              {.block = block, .seed = arguments.graph_run.seed}, context, prober,
                               TerminalProgress());
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -191,6 +194,7 @@ void AddNeuronsGraph(CLI::App& neurons) {
         });
     base::FieldsFromJson(given, options);
     arguments->options = options;
+    arguments->block_given = command->count("--block") > 0;
     RunGraph(*arguments);
   });
 }

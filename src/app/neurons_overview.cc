@@ -45,7 +45,8 @@ void RunOverview(const OverviewArguments& arguments) {
   view::ScatterChart chart{
       .title = "Neurons by polysemanticity and by how well a graph predicts them",
       .x_label = "polysemanticity (mean distance between clusters)",
-      .y_label = "held-out F1 of the graph"};
+      .y_label = "held-out F1 of the graph",
+      .from_zero = true};
   for (auto& [layer, series] : layers) chart.series.push_back(std::move(series));
   base::WriteFile(arguments.svg, view::WriteScatterChart(chart));
   fmt::print("{} neurons; wrote {}\n", shown, arguments.svg);

@@ -29,10 +29,9 @@ std::vector<std::vector<int32_t>> SampledSequences(const store::RunStore& store,
   std::vector<std::vector<int32_t>> out;
   const nlohmann::json sequences = RequireManifest(store, "sequences", "assay neurons collect");
   if (!sequences.contains("sampled")) return out;  // given examples: there is no text to draw from
-  for (const auto& id : sequences.at("sampled")) {
-    if (static_cast<int>(out.size()) < count)
-      out.push_back(store.GetSequence(id.get<int64_t>()).tokens);
-  }
+  const auto sampled = sequences.at("sampled").get<std::vector<int64_t>>();
+  for (const int64_t id : neurons::SpreadOver(sampled, count))
+    out.push_back(store.GetSequence(id).tokens);
   return out;
 }
 

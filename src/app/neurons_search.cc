@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <set>
 
 #include "app/commands.h"
 #include "app/embedding_similarity.h"
@@ -47,6 +48,27 @@ void RunSearch(const SearchArguments& arguments) {
   fmt::print("{}{} neurons, {:.1f} ms\n", FormatTable(rows), hits.size(), ms);
 }
 
+std::set<store::TokenId> Activating(const store::RunStore& store, base::UnitId unit) {
+  std::set<store::TokenId> out;
+  const auto graph = store.GetGraph(unit);
+  if (!graph) return out;
+  for (const store::TrieNode& node : graph->nodes) {
+    if (node.kind == store::TrieNode::Kind::kActivating) out.insert(node.token);
+  }
+  return out;
+}
+
+std::vector<std::string> SharedActivating(const store::RunStore& store,
+                                          const store::SimilarPair& pair,
+                                          const std::vector<std::string>& texts) {
+  std::vector<std::string> out;
+  const std::set<store::TokenId> second = Activating(store, pair.second);
+  for (const store::TokenId token : Activating(store, pair.first)) {
+    if (second.contains(token)) out.push_back(texts.at(static_cast<size_t>(token)));
+  }
+  return out;
+}
+
 struct SimilarArguments {
   std::string run, unit, measure = "overlap", by = "graph";
   double threshold = 0.9;
@@ -70,11 +92,14 @@ void RunSimilar(const SimilarArguments& arguments) {
       arguments.measure == "subset" ? store::SetOverlap::kSubset : store::SetOverlap::kOverlap;
   const auto pairs =
       store::GraphIndex(store).Similar(unit, measure, arguments.threshold, arguments.limit);
-  std::vector<std::vector<std::string>> rows = {{"neuron", "similar to", "activating", "context"}};
+  const std::vector<std::string> texts = store.TokenTexts();
+  std::vector<std::vector<std::string>> rows = {
+      {"neuron", "similar to", "activating", "context", "both fire on"}};
   for (const store::SimilarPair& pair : pairs) {
     rows.push_back({base::ToString(pair.first), base::ToString(pair.second),
                     fmt::format("{:.2f}", pair.activating_overlap),
-                    fmt::format("{:.2f}", pair.context_overlap)});
+                    fmt::format("{:.2f}", pair.context_overlap),
+                    TokenList(SharedActivating(store, pair, texts), 5)});
   }
   fmt::print("{}{} pairs with {} >= {} of activating and of context tokens\n", FormatTable(rows),
              pairs.size(), arguments.measure, arguments.threshold);

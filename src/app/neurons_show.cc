@@ -7,6 +7,7 @@
 
 #include "app/cluster_records.h"
 #include "app/commands.h"
+#include "app/image_run.h"
 #include "app/loaded_units.h"
 #include "app/neurons_run.h"
 #include "app/terminal.h"
@@ -29,9 +30,18 @@ using base::Fail;
 
 struct ShowArguments {
   std::string run, unit, svg, dot, html;
+  PatchOptions patches;
 };
 
 void RunShow(const ShowArguments& arguments) {
+  if (IsImageRun(arguments.run)) {
+    if (!arguments.svg.empty() || !arguments.dot.empty())
+      Fail(ErrorKind::kUsage, "units of image classifiers have no graphs; use --html or --png");
+    return ShowImageUnit(
+        {arguments.run, neurons::ParseUnit(arguments.unit), arguments.html, arguments.patches});
+  }
+  if (!arguments.patches.png.empty())
+    Fail(ErrorKind::kUsage, "--png is for runs of image classifiers; use --svg or --html");
   const store::RunStore store = store::RunStore::Open(arguments.run, store::RunStore::Mode::kRead);
   const view::NeuronRecords records = ReadNeuron(store, neurons::ParseUnit(arguments.unit));
   const std::vector<std::string> texts = store.TokenTexts();
@@ -163,12 +173,27 @@ void RunExport(const ExportArguments& arguments) {
 void AddNeuronsShow(CLI::App& neurons) {
   auto show = std::make_shared<ShowArguments>();
   CLI::App* command = neurons.add_subcommand(
-      "show", "One neuron: on the terminal, or as SVG, DOT or a self-contained page");
+      "show",
+      "One neuron: on the terminal, or as SVG, DOT or a self-contained page; of image "
+      "classifiers, the patches of its clusters");
   command->add_option("UNIT", show->unit, "LAYER:NEURON, for example 2:15")->required();
   command->add_option("--run", show->run, "run folder")->required();
   command->add_option("--svg", show->svg, "write the graph's picture to this file");
   command->add_option("--dot", show->dot, "write the graph as Graphviz DOT");
-  command->add_option("--html", show->html, "write a page: graph, scores, examples, substitutes");
+  command->add_option("--html", show->html,
+                      "write a page: graph, scores, examples, substitutes, clusters");
+  command
+      ->add_option("--png", show->patches.png,
+                   "image runs: write the patches of each cluster as a contact sheet")
+      ->group("Image classifiers");
+  command->add_option("--patch-px", show->patches.edge_px, "edge of a patch as shown, in pixels")
+      ->check(CLI::Range(16, 1024))
+      ->capture_default_str()
+      ->group("Image classifiers");
+  command->add_option("--patches", show->patches.most, "patches of a cluster, at most")
+      ->check(CLI::Range(1, 5000))
+      ->capture_default_str()
+      ->group("Image classifiers");
   command->callback([show] { RunShow(*show); });
 
   auto predict = std::make_shared<PredictArguments>();

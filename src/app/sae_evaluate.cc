@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "data/text_corpus.h"
 #include "neurons/sae_evaluation.h"
+#include "store/run_store.h"
 #include "view/scatter_chart.h"
 
 namespace assay::app {
@@ -24,7 +25,7 @@ namespace fs = std::filesystem;
 
 struct EvaluateArguments {
   std::vector<std::string> saes, text;
-  std::string model = "default", json, svg, device = "cpu", dtype = "float32";
+  std::string model = "default", json, svg, run, device = "cpu", dtype = "float32";
   data::TokenSequenceOptions sequences = {.max_tokens_total = 50000};
   neurons::PolysemanticityOptions polysemanticity;
   neurons::ClusterOptions clusters;
@@ -69,7 +70,7 @@ std::string Table(const std::vector<Row>& rows) {
          fmt::format("{:.3f}", units.max_distance), Number(units.intra), Number(units.inter),
          fmt::format("{:.3f}", units.polysemanticity)});
   }
-  return FormatTable(cells);
+  return FormatTable(cells, {1});
 }
 
 // (x, y) of the SAEs of a kind, ascending by x, for interpolation.
@@ -124,7 +125,7 @@ std::string Matched(const std::vector<Row>& rows) {
   if (cells.size() == 1) return "";
   return "\nat matched L0 or unexplained variance (between neighbours on the other kind's "
          "curve):\n" +
-         FormatTable(cells);
+         FormatTable(cells, {1, 2});
 }
 
 nlohmann::json OrNull(const std::optional<double>& value) {
@@ -203,6 +204,9 @@ std::vector<std::vector<int32_t>> ReadText(const EvaluateArguments& arguments,
 void RunEvaluate(const EvaluateArguments& arguments) {
   WarnAboutBlas();
   base::ValidateFields(arguments.clusters);
+  std::optional<store::RunStore> run;  // opened first: a wrong folder is told before the work
+  if (!arguments.run.empty())
+    run.emplace(store::RunStore::Open(arguments.run, store::RunStore::Mode::kWrite));
   const LoadedModel model =
       LoadModel(ResolveModel(arguments.model), arguments.device, arguments.dtype);
   const auto bos = data::ResolveBos(arguments.sequences.bos, model.tokenizer->Specials(),
@@ -238,6 +242,13 @@ void RunEvaluate(const EvaluateArguments& arguments) {
              any.tokens, any.loss, any.ablated, Table(rows), Matched(rows));
   if (!arguments.json.empty()) base::WriteFile(arguments.json, Describe(rows).dump(1) + "\n");
   if (!arguments.svg.empty()) base::WriteFile(arguments.svg, Curves(rows));
+  if (run) {
+    run->PutManifest("sae_evaluation", {{"rows", Describe(rows)},
+                                        {"saes", arguments.saes},
+                                        {"text", arguments.text},
+                                        {"clusters", base::FieldsToJson(arguments.clusters)},
+                                        {"sequences", base::FieldsToJson(arguments.sequences)}});
+  }
 }
 
 }  // namespace
@@ -255,6 +266,8 @@ void AddSaeEvaluate(CLI::App& sae) {
   command->add_option("--json", arguments->json, "write the figures to this file");
   command->add_option("--svg", arguments->svg,
                       "draw polysemanticity against error, a curve a kind");
+  command->add_option("--run", arguments->run,
+                      "keep the figures in this run, where `assay serve` shows them");
   command
       ->add_option("--units", arguments->polysemanticity.units,
                    "units measured of each layer and SAE, drawn from those that fire")

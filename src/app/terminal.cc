@@ -35,7 +35,8 @@ base::Progress::Reporter TerminalProgress() {
   };
 }
 
-std::string FormatTable(const std::vector<std::vector<std::string>>& rows) {
+std::string FormatTable(const std::vector<std::vector<std::string>>& rows,
+                        const std::vector<size_t>& text_columns) {
   std::vector<size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
@@ -46,7 +47,9 @@ std::string FormatTable(const std::vector<std::vector<std::string>>& rows) {
     std::string line;
     for (size_t i = 0; i < rows[r].size(); ++i) {
       const std::string pad(widths[i] - DisplayWidth(rows[r][i]), ' ');
-      line += i == 0 ? rows[r][i] + pad : "  " + pad + rows[r][i];
+      const bool text =
+          i == 0 || std::find(text_columns.begin(), text_columns.end(), i) != text_columns.end();
+      line += (i == 0 ? "" : "  ") + (text ? rows[r][i] + pad : pad + rows[r][i]);
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";

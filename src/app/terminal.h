@@ -11,8 +11,10 @@ namespace assay::app {
 // Redraws one line on a terminal; in a log file prints a line every ten seconds.
 base::Progress::Reporter TerminalProgress();
 
-// The first row is the header; columns from the second on are right-aligned.
-std::string FormatTable(const std::vector<std::vector<std::string>>& rows);
+// The first row is the header. The first column and `text_columns` are left-aligned, the others
+// right-aligned.
+std::string FormatTable(const std::vector<std::vector<std::string>>& rows,
+                        const std::vector<size_t>& text_columns = {});
 
 // A line of block characters, low to high, for a loss curve: "█▆▅▃▂▁▁". At most `width` values are
 // shown.

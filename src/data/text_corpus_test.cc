@@ -5,14 +5,14 @@
 
 #include <fstream>
 
-#include "base/error.h"
+#include "base/base_testing.h"
 #include "data/line_reader.h"
-#include "data/temporary_folder.h"
 
 namespace assay::data {
 namespace {
 
 namespace fs = std::filesystem;
+using base::TemporaryFolder;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -29,14 +29,7 @@ std::vector<std::string> TextsOf(const std::vector<fs::path>& inputs,
   return Texts(corpus);
 }
 
-base::ErrorKind KindOf(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const base::Error& error) {
-    return error.kind();
-  }
-  return base::ErrorKind::kInternal;
-}
+base::ErrorKind KindOf(const std::function<void()>& action) { return base::ErrorOf(action).kind(); }
 
 TEST(TextCorpusTest, SplitsTextFilesAtBlankLines) {
   const TemporaryFolder folder;
@@ -126,13 +119,9 @@ TEST(TextCorpusTest, FailsWhenNothingIsUsable) {
   const TemporaryFolder folder;
   const auto file = folder.Write("a.jsonl", "nothing\n");
   TextCorpus corpus({file}, {});
-  try {
-    corpus.Next();
-    FAIL() << "expected an error";
-  } catch (const base::Error& error) {
-    EXPECT_EQ(error.kind(), base::ErrorKind::kBadInput);
-    EXPECT_THAT(error.what(), HasSubstr("a.jsonl:1: malformed"));
-  }
+  const base::Error error = base::ErrorOf([&] { corpus.Next(); });
+  EXPECT_EQ(error.kind(), base::ErrorKind::kBadInput);
+  EXPECT_THAT(error.what(), HasSubstr("a.jsonl:1: malformed"));
 }
 
 TEST(TextCorpusTest, RefusesInputsItCannotRead) {

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 
-#include "base/error.h"
-#include "data/temporary_folder.h"
+#include "base/base_testing.h"
 
 namespace assay::data {
 namespace {
 
 namespace fs = std::filesystem;
+using base::TemporaryFolder;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
@@ -59,15 +59,7 @@ Result Read(const std::vector<fs::path>& inputs, std::optional<TokenId> bos,
   return result;
 }
 
-base::ErrorKind KindOf(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const base::Error& error) {
-    return error.kind();
-  }
-  ADD_FAILURE() << "expected an error";
-  return base::ErrorKind::kInternal;
-}
+base::ErrorKind KindOf(const std::function<void()>& action) { return base::ErrorOf(action).kind(); }
 
 class TokenSequencesTest : public testing::TestWithParam<int> {  // read_ahead
  protected:

@@ -1,59 +1,22 @@
-// For tests: tiny random networks of every architecture built in code, a folder that goes away, and
-// caught errors.
+// For tests: tiny random networks of every architecture built in code.
 #pragma once
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "base/file.h"
+#include "base/base_testing.h"
 #include "model/safetensors.h"
 #include "model/transformer.h"
 
 namespace assay::model {
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "assay_model_XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-// What `action` throws; fails the test when it throws nothing or something else.
-template <typename Action>
-base::Error ErrorOf(Action&& action) {
-  try {
-    action();
-  } catch (const base::Error& error) {
-    return error;
-  } catch (const std::exception& error) {
-    ADD_FAILURE() << "expected base::Error, got " << error.what();
-    return {base::ErrorKind::kInternal, "not a base::Error"};
-  }
-  ADD_FAILURE() << "expected an error, none came";
-  return {base::ErrorKind::kInternal, "no error"};
-}
+using base::ErrorOf;
+using base::TemporaryFolder;
 
 // The architectures of the tests: a model_type, or a model_type with a variant after a slash.
 inline std::vector<std::string> CausalArchitectures() {

@@ -22,6 +22,8 @@ void SetThreads(int threads) {
   SetOpenBlasThreads(threads);
 }
 
+void UseOneBlasThread() { SetOpenBlasThreads(1); }
+
 int Threads() { return at::get_num_threads(); }
 
 void KeepLargeBlocks() {

@@ -9,6 +9,11 @@ namespace assay::model {
 void SetThreads(int threads);
 int Threads();
 
+// The BLAS on one thread, whatever libtorch has: how OpenBLAS divides a product among threads
+// decides how its sums are rounded, and so whether a result depends on the machine's number of
+// cores.
+void UseOneBlasThread();
+
 // Activations are large and short-lived. By default glibc gives each back to the kernel and takes
 // fresh pages for the next, which doubles the time of a forward; this keeps the memory for reuse.
 void KeepLargeBlocks();

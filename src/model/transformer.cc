@@ -81,6 +81,17 @@ void Transformer::Forward(const ForwardInput& input, const std::vector<HookPoint
   }
   if (input.ids.numel() == 0)
     Fail(ErrorKind::kBadInput, "an empty sequence; expected at least one token");
+  if (input.attention_mask.defined()) {
+    if (config_.causal) {
+      Fail(ErrorKind::kBadInput,
+           "an attention mask for a causal model; only encoders take one (pad on the right "
+           "instead)");
+    }
+    if (input.attention_mask.sizes() != input.ids.sizes()) {
+      Fail(ErrorKind::kBadInput, "the attention mask is [{}]; expected [{}] as the token ids",
+           fmt::join(input.attention_mask.sizes(), ", "), fmt::join(input.ids.sizes(), ", "));
+    }
+  }
   const auto [low, high] = at::aminmax(input.ids);
   if (low.item<int64_t>() < 0 || high.item<int64_t>() >= config_.vocab) {
     Fail(ErrorKind::kBadInput,

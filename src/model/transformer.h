@@ -50,8 +50,9 @@ class Transformer {
   // there is no such device.
   void To(const std::string& device, at::ScalarType dtype);
 
-  // Runs as deep as the deepest hook. Throws kBadInput for ids outside the vocabulary or more
-  // tokens than the model has positions (values and limits in the message).
+  // Runs as deep as the deepest hook. Throws kBadInput for ids outside the vocabulary, more tokens
+  // than the model has positions, and an attention mask of another shape than the ids or for a
+  // causal model (values and limits in the message).
   void Forward(const ForwardInput& input, const std::vector<HookPoint>& hooks,
                const HookFunction& function) const;
 

@@ -188,6 +188,21 @@ TEST_P(TransformerTest, IdsOutsideTheVocabularyAreRefused) {
             2);
 }
 
+TEST_P(TransformerTest, AnAttentionMaskMustBeAnEncodersAndFitTheIds) {
+  const Transformer model = TinyTransformer(GetParam());
+  const HookPoint hook = BlockHook(HookSite::kMlpPost, 0, model.config());
+  const auto with_mask = [&](std::vector<int64_t> shape) {
+    model.Read({.ids = RandomIds(2, 5, 29), .attention_mask = at::ones(shape, at::kLong)}, hook);
+  };
+  if (!model.config().causal) with_mask({2, 5});
+  for (const std::vector<int64_t>& shape :
+       {std::vector<int64_t>{2, 4}, {1, 5}, {5}, {2, 5, 1}, {3, 5}}) {
+    const base::Error error = ErrorOf([&] { with_mask(shape); });
+    EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+    EXPECT_THAT(error.what(), HasSubstr(model.config().causal ? "causal" : "[2, 5]"));
+  }
+}
+
 TEST_P(TransformerTest, MoreTokensThanPositionsAreRefused) {
   const Transformer model = TinyTransformer(GetParam());
   const HookPoint hook = BlockHook(HookSite::kMlpPost, 0, model.config());

@@ -25,13 +25,19 @@ std::string Readable(const std::string& text) {
   return out;
 }
 
-// The tokens with the largest scores, at most kShown; ties by token.
-std::vector<TokenId> Largest(const std::map<TokenId, double>& scores) {
+// The tokens with the largest scores, at most kShown; ties by token. Of tokens that read the same
+// (" u" and "u") the first stands for all.
+std::vector<TokenId> Largest(const std::map<TokenId, double>& scores,
+                             std::span<const std::string> texts) {
   std::vector<std::pair<double, TokenId>> order;
   for (const auto& [token, score] : scores) order.emplace_back(-score, token);
   std::sort(order.begin(), order.end());
   std::vector<TokenId> out;
-  for (size_t i = 0; i < std::min(order.size(), kShown); ++i) out.push_back(order[i].second);
+  std::set<std::string> shown;
+  for (const auto& [score, token] : order) {
+    if (out.size() == kShown) break;
+    if (shown.insert(Readable(texts[static_cast<size_t>(token)])).second) out.push_back(token);
+  }
   return out;
 }
 
@@ -66,7 +72,7 @@ ClusterLabel ClusterLabeller::Label(std::span<const LabelledExample> examples) c
     if (times >= std::min(2.0, count) && times / count > usual)
       context[token] = times / count - usual;
   }
-  ClusterLabel out{Largest(activating), Largest(context), ""};
+  ClusterLabel out{Largest(activating, texts_), Largest(context, texts_), ""};
   const auto join = [&](const std::vector<TokenId>& tokens, const char* separator) {
     std::string text;
     for (const TokenId token : tokens) {

@@ -19,8 +19,9 @@ struct LabelledExample {
 };
 
 struct ClusterLabel {
-  std::vector<TokenId> activating, context;  // at most 3 of each, commonest first
-  std::string text;                          // UTF-8: "cat / dog (after: the, big)"
+  std::vector<TokenId> activating,
+      context;       // at most 3 of each that read differently, commonest first
+  std::string text;  // UTF-8: "cat / dog (after: the, big)"
 };
 
 class ClusterLabeller {

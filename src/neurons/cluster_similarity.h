@@ -28,13 +28,14 @@ struct SimilarityOptions {
 
 struct SimilarityReport {
   int64_t clusters = 0, links = 0;
-  std::string index;  // exact, hnsw or ivf
+  std::string index;  // exact, hnsw or ivf; of the width with most clusters
   double build_seconds = 0, search_seconds = 0;
-  double recall = 1;  // of the `most` nearest, on 200 of the clusters
+  double recall = 1;  // of the `most` nearest, on 200 clusters of each width
 };
 
-// Replaces what the run knows about similar clusters. Throws kNotFound when it has no clusters, and
-// kBadInput when layers have inputs of different width.
+// Replaces what the run knows about similar clusters. Layers whose inputs have different widths (of
+// image classifiers) have no vectors in common: each width is searched on its own. Throws kNotFound
+// when the run has no clusters.
 SimilarityReport FindSimilarClusters(store::RunStore& store, const SimilarityOptions& options,
                                      const VectorIndexOptions& index);
 

@@ -8,8 +8,7 @@
 #include <vector>
 
 #include "base/progress.h"
-#include "neurons/feature_clusters.h"
-#include "neurons/input_vectors.h"
+#include "neurons/unit_embedding.h"
 
 namespace assay::neurons {
 
@@ -63,15 +62,5 @@ struct EmbedTimes {
 EmbedTimes EmbedUnits(store::RunStore& store, std::span<const UnitId> units,
                       const EmbedOptions& options, const ClusterOptions& clusters,
                       const EmbedContext& context, const base::Progress::Reporter& report);
-
-// What EmbedUnits computes for one unit: e = h * weight, clusters, labels. inputs: strongest first.
-// Without the rows of examples and sequences.
-struct UnitEmbedding {
-  store::Embedding embedding;
-  std::vector<store::FeatureCluster> clusters;  // without labels
-  store::UnitMeasures measures;
-};
-UnitEmbedding EmbedUnit(UnitId unit, std::span<const ExampleInput> inputs,
-                        std::span<const float> weight, const ClusterOptions& options);
 
 }  // namespace assay::neurons

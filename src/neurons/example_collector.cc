@@ -190,12 +190,19 @@ void ExampleCollector::TakeLayer(std::span<const size_t> rows, int layer, const 
 
 void ExampleCollector::Offer(std::vector<Entry>& kept, const store::Sequence& sequence, float value,
                              int32_t pivot, float sign, const float* column, int64_t stride) {
-  Entry entry{.activation = value, .sequence = sequence.id, .pivot = pivot};
-  entry.activations.resize(sequence.tokens.size(), kNotCounted);
+  Entry entry;
+  // In a full list the new one takes the last one's place and its memory.
+  if (static_cast<int>(kept.size()) == options_.top) {
+    entry = std::move(kept.back());
+    kept.pop_back();
+  }
+  entry.activation = value;
+  entry.sequence = sequence.id;
+  entry.pivot = pivot;
+  entry.activations.assign(sequence.tokens.size(), kNotCounted);
   for (size_t t = static_cast<size_t>(FirstCounted(sequence)); t < entry.activations.size(); ++t) {
     entry.activations[t] = column[static_cast<int64_t>(t) * stride];
   }
-  if (static_cast<int>(kept.size()) == options_.top) kept.pop_back();
   const auto stronger = [sign](const Entry& a, const Entry& b) {
     return std::pair(-sign * a.activation, a.sequence) <
            std::pair(-sign * b.activation, b.sequence);

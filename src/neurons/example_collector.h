@@ -1,10 +1,11 @@
 // One streaming pass over text for all units of all layers: each unit's strongest examples, a
 // uniform sample of sequences, and statistics. Ties go to the earlier sequence. The result does not
-// depend on threads, nor on how sequences are handed over. With batch_tokens > 1 several sequences
-// share a forward, and a value can differ in its last bits with the row it has in the matrix
-// products (OpenBLAS computes edge rows differently): near-ties can then fall either way, so the
-// option is part of what makes two collections the same. Memory: about units * top * sequence
-// tokens * 4 bytes, whatever the length of the text. Not thread-safe.
+// depend on libtorch's threads, nor on how sequences are handed over (the BLAS is to have one
+// thread: model/process_setup.h). With batch_tokens > 1 several sequences share a forward, and a
+// value can differ in its last bits with the row it has in the matrix products (OpenBLAS computes
+// edge rows differently): near-ties can then fall either way, so the option is part of what makes
+// two collections the same. Memory: about units * top * sequence tokens * 4 bytes, whatever the
+// length of the text. Not thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,6 @@
 #include "neurons/example_collector.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
@@ -12,6 +11,7 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "model/model_testing.h"
+#include "model/process_setup.h"
 #include "neurons/neurons_testing.h"
 
 namespace assay::neurons {
@@ -284,13 +284,15 @@ std::string HashOfRun(const model::Transformer& network, int batch_tokens) {
 TEST(ExampleCollectorTest, OfEqualSequencesTheEarlierOneIsKept) { ExpectEarlierCopiesFirst(1); }
 
 TEST(ExampleCollectorTest, TheRunIsTheSameForEveryNumberOfThreads) {
-  const int threads_before = at::get_num_threads();
+  const int threads_before = model::Threads();
   const model::Transformer network = TinyTransformer("llama");
-  at::set_num_threads(1);
+  model::SetThreads(1);
+  model::UseOneBlasThread();
   const std::string one = HashOfRun(network, 8192);
-  at::set_num_threads(2);
+  model::SetThreads(2);
+  model::UseOneBlasThread();  // as `assay neurons collect` does
   EXPECT_EQ(HashOfRun(network, 8192), one);
-  at::set_num_threads(threads_before);
+  model::SetThreads(threads_before);
 }
 
 // Windows are 512 sequences for this model, so a state of 512 is saved while 700 are in.

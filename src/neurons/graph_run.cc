@@ -36,6 +36,13 @@ UnitExamples ReadExamples(const store::RunStore& store, UnitId unit, const nlohm
 
 }  // namespace
 
+int BlockFor(const model::TransformerConfig& config) {
+  const int64_t d = config.d_model;
+  const int64_t weights = config.layers * (4 * d * d + (config.gated_mlp ? 3 : 2) * d *
+                                                           static_cast<int64_t>(config.d_mlp));
+  return static_cast<int>(std::clamp<int64_t>((1 << 27) / weights, 16, 256));
+}
+
 void BuildMissingGraphs(store::RunStore& store, std::span<const UnitId> units,
                         const GraphOptions& options, const GraphRunOptions& run,
                         const GraphContext& context, measure::Prober& prober,

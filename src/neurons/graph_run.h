@@ -9,6 +9,7 @@
 
 #include "base/options.h"
 #include "base/progress.h"
+#include "model/transformer_config.h"
 #include "neurons/graph_builder.h"
 #include "store/run_store.h"
 
@@ -20,10 +21,16 @@ struct GraphRunOptions {
 
   template <typename Visitor>
   void VisitFields(Visitor&& visit) {
-    visit("block", block, "neurons computed and stored at a time", base::Between(1, 4096));
+    visit("block", block,
+          "neurons computed and stored at a time; the command's default goes by the model's size",
+          base::Between(1, 4096));
     visit("split-seed", seed, "of the halves that train and test each graph");
   }
 };
+
+// A block for this model: its prompts fill forwards, and it takes seconds. 256 neurons for a model
+// of half a million weights in its blocks, 16 from eight million on.
+int BlockFor(const model::TransformerConfig& config);
 
 // The halves of a unit's examples: kGiven ones as the run's manifest says, else a seeded random
 // half trains. Builds what is missing of `units` (ascending).

@@ -137,6 +137,20 @@ TEST_F(GraphRunTest, GivenExamplesKeepTheirGivenSplit) {
   EXPECT_TRUE(store.GetPrunings(never).empty());
 }
 
+TEST(BlockForTest, SmallModelsTakeManyNeuronsAtATime) {
+  const auto sized = [](int layers, int d_model, int d_mlp) {
+    model::TransformerConfig config = model::TinyConfig("gpt2");
+    config.layers = layers;
+    config.d_model = d_model;
+    config.d_mlp = d_mlp;
+    return BlockFor(config);
+  };
+  EXPECT_EQ(sized(3, 16, 64), 256);
+  EXPECT_EQ(sized(6, 192, 768), 50);
+  EXPECT_EQ(sized(12, 768, 3072), 16);
+  EXPECT_EQ(sized(80, 8192, 28672), 16) << "no overflow";
+}
+
 TEST_F(GraphRunTest, EveryGraphIsScoredOnTheHalfItWasNotBuiltFrom) {
   RunStore store = CollectedRun("run");
   measure::ProbeScheduler scheduler(network_);

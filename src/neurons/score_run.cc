@@ -178,4 +178,11 @@ void ScoreTexts(store::RunStore& store, std::span<const UnitId> units, const std
   progress.Finish();
 }
 
+std::vector<int64_t> SpreadOver(std::span<const int64_t> ids, int count) {
+  std::vector<int64_t> out;
+  const size_t kept = std::min(ids.size(), static_cast<size_t>(std::max(0, count)));
+  for (size_t i = 0; i < kept; ++i) out.push_back(ids[(2 * i + 1) * ids.size() / (2 * kept)]);
+  return out;
+}
+
 }  // namespace assay::neurons

@@ -39,4 +39,8 @@ void ScoreTexts(store::RunStore& store, std::span<const UnitId> units, const std
 std::vector<at::Tensor> LayerActivations(const model::TokenUnits& model_units, int layer,
                                          const std::vector<std::vector<TokenId>>& sequences);
 
+// `count` of the ids (or all, where there are fewer), evenly over the list. The ids of the uniform
+// sample are in the order of the text: its first `count` would be the text's beginning.
+std::vector<int64_t> SpreadOver(std::span<const int64_t> ids, int count);
+
 }  // namespace assay::neurons

@@ -91,5 +91,30 @@ TEST(ClusterSimilarityTest, LinksClustersOfOtherUnitsBestFirst) {
   EXPECT_EQ(store.GetSimilarClusters({1, 0}).size(), 2U);
 }
 
+// Layers of image classifiers have inputs of different widths.
+TEST(ClusterSimilarityTest, EveryWidthIsSearchedOnItsOwn) {
+  const store::TemporaryFolder folder;
+  store::RunStore store =
+      store::RunStore::Open(folder.path() / "run", store::RunStore::Mode::kWrite);
+  for (int u = 0; u < 6; ++u) {
+    const std::vector<float> input(u % 2 == 0 ? 2 : 3, 1.0F);
+    store.Put(store::UnitMeasures{.unit = {u % 2, u}});
+    store.Put(store::FeatureCluster{.unit = {u % 2, u},
+                                    .members = {0},
+                                    .central_input = input,
+                                    .mean_input = input,
+                                    .central_embedding = input});
+  }
+  const SimilarityReport report = FindSimilarClusters(store, {}, {});
+  EXPECT_EQ(report.clusters, 6);
+  EXPECT_EQ(report.links, 6 * 2);
+  EXPECT_EQ(report.recall, 1);
+  for (int u = 0; u < 6; ++u) {
+    const auto found = store.GetSimilarClusters({u % 2, u});
+    ASSERT_EQ(found.size(), 2U);
+    for (const store::SimilarCluster& other : found) EXPECT_EQ(other.other.layer, u % 2);
+  }
+}
+
 }  // namespace
 }  // namespace assay::neurons

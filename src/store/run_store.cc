@@ -24,6 +24,8 @@ constexpr const char* kFileName = "assay.db";
 // part of one. The cache holds the inner pages of the search index, into which rows go in no order.
 constexpr const char* kConnectionSettings =
     "PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;";
+// Many readers can be open at once (a server's): each keeps less.
+constexpr const char* kReaderSettings = "PRAGMA cache_size = -16384;";
 constexpr const char* kWriterSettings =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = OFF;"
     "PRAGMA journal_size_limit = 67108864;";
@@ -91,6 +93,7 @@ std::unique_ptr<Connection> OpenForReading(const fs::path& path, Connection::Acc
          path.string(), version, newest);
   }
   connection->Script(kConnectionSettings);
+  connection->Script(kReaderSettings);
   return connection;
 }
 

@@ -1,41 +1,21 @@
-// For the tests of store: a folder that goes away, small runs built in code, and comparison of rows
-// bit by bit.
+// For the tests of store: small runs built in code, and comparison of rows bit by bit.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
+#include "base/base_testing.h"
 #include "store/run_store.h"
 
 namespace assay::store {
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "assay_store_XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+using base::ErrorOf;
+using base::TemporaryFolder;
 
 template <typename T>
 bool SameBits(const std::vector<T>& a, const std::vector<T>& b) {
@@ -43,21 +23,6 @@ bool SameBits(const std::vector<T>& a, const std::vector<T>& b) {
          (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 inline bool SameReal(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
-
-// What `action` throws; fails the test when it throws nothing or something else.
-template <typename Action>
-base::Error ErrorOf(Action&& action) {
-  try {
-    action();
-  } catch (const base::Error& error) {
-    return error;
-  } catch (const std::exception& error) {
-    ADD_FAILURE() << "not a base::Error: " << error.what();
-    return {base::ErrorKind::kInternal, "no base::Error"};
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return {base::ErrorKind::kInternal, "nothing was thrown"};
-}
 
 // A trie with each activating token below the root, and below each of them the context tokens as
 // one path.

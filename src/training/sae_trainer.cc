@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
 
 #include <cmath>
 
@@ -219,6 +220,10 @@ SaeTrainPoint SaeTrainer::Step() {
   return point;
 }
 
+std::string SaeTrainer::DataMark() const {
+  return fmt::format("{} vectors of {}, scale {}", data_.size(0), data_.size(1), scale_);
+}
+
 void SaeTrainer::Save(const std::filesystem::path& file) const {
   std::map<std::string, at::Tensor> tensors;
   for (const auto& [name, tensor] : parameters_) tensors["parameter." + name] = tensor;
@@ -228,6 +233,7 @@ void SaeTrainer::Save(const std::filesystem::path& file) const {
   model::WriteSafetensors(file, tensors,
                           {{"step", std::to_string(step_)},
                            {"restarted", std::to_string(restarted_)},
+                           {"data", DataMark()},
                            {"options", base::FieldsToJson(options_).dump()}});
 }
 
@@ -239,6 +245,10 @@ void SaeTrainer::Restore(const std::filesystem::path& file) {
       about.at("options") != base::FieldsToJson(options_).dump()) {
     Fail(ErrorKind::kBadInput,
          "{}: no checkpoint of this training (other options, or another file)", file.string());
+  }
+  if (!about.contains("data") || about.at("data") != DataMark()) {
+    Fail(ErrorKind::kBadInput, "{}: a checkpoint of training on other data ({}; here {})",
+         file.string(), about.contains("data") ? about.at("data") : "not said", DataMark());
   }
   const auto read = [&](const char* prefix, std::map<std::string, at::Tensor>& into) {
     for (auto& [name, tensor] : into) {

@@ -25,7 +25,7 @@ struct SaeTrainOptions {
   int64_t features = 0;
   double l1 = 1;
   int64_t k = 16;
-  double embedding_weight = 1;
+  double embedding_weight = 30;
   double rate = 1e-3;
   int64_t batch = 1024;
   int64_t steps = 3000;
@@ -45,7 +45,7 @@ struct SaeTrainOptions {
     visit("k", k, "active features of topk", Between(1, 1 << 20));
     visit("embedding-weight", embedding_weight,
           "weight of the embedding loss: mean over active features of 1 - cosine between h * w and "
-          "its running mean",
+          "its running mean; beside a squared error that is about the input's width at first",
           Between(0, 1e6));
     visit("rate", rate, "peak step of Adam", Between(1e-8, 1));
     visit("batch", batch, "vectors a step", Between(1, 1 << 24));
@@ -79,7 +79,7 @@ class SaeTrainer {
   int64_t restarted() const { return restarted_; }  // dead features started again so far
 
   // A checkpoint: training goes on from it as if never interrupted, given the same data and
-  // options. Restore throws kBadInput for a checkpoint of other shapes.
+  // options. Restore throws kBadInput for a checkpoint of other options, data or shapes.
   void Save(const std::filesystem::path& file) const;
   void Restore(const std::filesystem::path& file);
 
@@ -104,6 +104,7 @@ class SaeTrainer {
   void Update(const std::map<std::string, at::Tensor>& gradients);
   void RestartDead(const at::Tensor& batch, const at::Tensor& error);
   double Schedule() const;
+  std::string DataMark() const;  // tells data apart, for checkpoints
 
   SaeTrainOptions options_;
   at::Tensor data_;  // [n, d], not scaled

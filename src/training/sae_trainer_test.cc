@@ -96,6 +96,10 @@ TEST_P(SaeTrainerTest, AContinuedTrainingEqualsAnUninterruptedOne) {
   SaeTrainer other(data, {.kind = GetParam(), .features = 24, .steps = 41});
   EXPECT_EQ(ErrorOf([&] { other.Restore(folder.path() / "checkpoint.safetensors"); }).kind(),
             base::ErrorKind::kBadInput);
+  SaeTrainer on_other_data(data + 0.1, options);
+  EXPECT_THAT(
+      ErrorOf([&] { on_other_data.Restore(folder.path() / "checkpoint.safetensors"); }).what(),
+      testing::HasSubstr("other data"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, SaeTrainerTest, testing::Values("standard", "topk", "embedding"),
@@ -121,6 +125,46 @@ TEST(SaeTrainingTest, SilentFeaturesStartAgain) {
   SaeTrainer trainer(SparseData(500, 6, 4, 1), options);
   while (!trainer.Done()) trainer.Step();
   EXPECT_GT(trainer.restarted(), 0);
+}
+
+// What starts again points at a badly reconstructed input, with fresh moments, and comes to life.
+TEST(SaeTrainingTest, ARestartedFeatureHasADirectionOfTheDataAndFires) {
+  SaeTrainOptions options{
+      .features = 40, .l1 = 0.1, .rate = 1e-3, .batch = 64, .steps = 400, .dead_steps = 10};
+  SaeTrainer trainer(SparseData(500, 6, 10, 1), options);
+  // All features but the first are made silent for good.
+  trainer.parameters()["b_enc"].narrow(0, 1, 39).fill_(-1e4);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(trainer.restarted(), 0);
+    trainer.Step();
+  }
+  EXPECT_GE(trainer.restarted(), 39);
+  const at::Tensor& decoder = trainer.parameters()["W_dec"];
+  EXPECT_LT((decoder.norm(2, {1}) - 1).abs().max().item<double>(), 1e-4);
+  const at::Tensor encoder = trainer.parameters()["W_enc"].t();  // parallel to the decoder
+  const at::Tensor cosine = (encoder * decoder).sum(1) / encoder.norm(2, {1});
+  EXPECT_GT(cosine.narrow(0, 1, 39).min().item<double>(), 0.999);
+  EXPECT_EQ(trainer.parameters()["b_enc"].narrow(0, 1, 39).abs().max().item<double>(), 0);
+  for (int i = 0; i < 5; ++i) trainer.Step();
+  EXPECT_GT(at::count_nonzero(trainer.running()["silent"] == 0).item<int64_t>(), 20);
+}
+
+TEST(SaeTrainingTest, AContinuedTrainingRestartsTheSameFeatures) {
+  SaeTrainOptions options{
+      .features = 200, .l1 = 3, .rate = 1e-2, .batch = 64, .steps = 120, .dead_steps = 8};
+  const at::Tensor data = SparseData(500, 6, 4, 1);
+  TemporaryFolder folder;
+  SaeTrainer whole(data, options), first(data, options), second(data, options);
+  while (!whole.Done()) whole.Step();
+  ASSERT_GT(whole.restarted(), 0);
+  while (first.restarted() == 0) first.Step();
+  for (int i = 0; i < 3; ++i) first.Step();  // some features are on their way to a restart
+  first.Save(folder.path() / "checkpoint.safetensors");
+  second.Restore(folder.path() / "checkpoint.safetensors");
+  while (!second.Done()) second.Step();
+  EXPECT_EQ(second.restarted(), whole.restarted());
+  for (auto& [name, tensor] : whole.parameters())
+    EXPECT_TRUE(at::equal(tensor, second.parameters()[name])) << name;
 }
 
 TEST(CollectHookTest, GivesEveryCountedTokenOnce) {

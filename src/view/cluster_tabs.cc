@@ -17,9 +17,14 @@ constexpr const char* kCss =
     ".tabs>label{order:1;border:1px solid var(--line);border-radius:8px;padding:4px 11px;"
     "cursor:pointer;max-width:30ch;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}"
     ".tabs>input:checked+label{background:var(--ink);color:var(--ground)}"
+    ".tabs>input:checked+label .quiet{color:inherit}"
     ".tabs>input:focus-visible+label{outline:2px solid var(--link)}"
     ".tabs>section{order:2;display:none;width:100%}"
-    ".tabs>input:checked+label+section{display:block}</style>\n";
+    ".tabs>input:checked+label+section{display:block}"
+    ".patches{display:flex;flex-wrap:wrap;gap:10px;margin-top:10px}"
+    ".patches figure{margin:0;width:min-content}"
+    ".patches img{display:block;border-radius:4px}"
+    ".patches figcaption{font-size:12.5px;color:var(--quiet);overflow-wrap:anywhere}</style>\n";
 
 std::string Measure(std::string_view name, std::optional<double> value) {
   return fmt::format("<div><dt>{}</dt><dd>{}</dd></div>", name,
@@ -73,10 +78,12 @@ std::string ExamplesHtml(const ClusterTabs& tabs, const store::FeatureCluster& c
                  base::ToString(tabs.records.unit), cluster.cluster, member);
     }
     const store::Example& example = Find(tabs.records, tabs.embedding->examples[member]);
-    out +=
-        ExampleHtml(tabs.records, BestVersion(tabs.records, example),
-                    i == 0 ? "central" : fmt::format("{}", i + 1), tabs.token_texts, tabs.examples);
+    const std::string rank = i == 0 ? "central" : fmt::format("{}", i + 1);
+    out += tabs.draw ? tabs.draw(example, rank)
+                     : ExampleHtml(tabs.records, BestVersion(tabs.records, example), rank,
+                                   tabs.token_texts, tabs.examples);
   }
+  if (tabs.draw) out = fmt::format("<div class=\"patches\">\n{}</div>\n", out);
   if (shown < cluster.members.size()) {
     out += fmt::format("<p class=\"quiet\">and {} more</p>\n", cluster.members.size() - shown);
   }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,6 +29,8 @@ struct ClusterTabs {
   std::function<std::string(store::UnitId)> href;
   int most_examples = 20;  // of a cluster
   ExampleSettings examples;
+  // Draws an example instead of its text, by its key and "central" or its number: for images.
+  std::function<std::string(const store::Example&, std::string_view rank)> draw;
 };
 
 // Empty when the neuron has no clusters. Throws kBadInput when a cluster names an example that the

@@ -22,7 +22,7 @@ std::string TokenHtml(const ShadedText& text, size_t at, const std::string& show
   std::string classes = "t";
   std::string value = std::isnan(activation)
                           ? "left out"
-                          : fmt::format("activation {}", FormatNumber(activation, 3));
+                          : fmt::format("activation {}", FormatQuantity(activation, 3));
   const int red = text.max_activation > 0 ? ScaleStep(activation / text.max_activation) : 0;
   if (red > 0) classes += " " + ScaleClass(Scale::kActivation, red);
   if (at < text.importances.size() && text.importances[at].has_value()) {
@@ -57,8 +57,8 @@ std::string OutcomeText(const Pruning& pruning) {
   const std::string kept =
       fmt::format("{} token{} of left context", pruning.context, pruning.context == 1 ? "" : "s");
   const std::string numbers =
-      fmt::format("{} of {} ({} %)", FormatNumber(pruning.pruned_activation, 3),
-                  FormatNumber(pruning.full_activation, 3), FormatNumber(share * 100, 0));
+      fmt::format("{} of {} ({} %)", FormatQuantity(pruning.pruned_activation, 3),
+                  FormatQuantity(pruning.full_activation, 3), FormatNumber(share * 100, 0));
   switch (pruning.outcome) {
     case PruneOutcome::kReached:
       return fmt::format("Pruned to {}: activation {}", kept, numbers);
@@ -67,7 +67,7 @@ std::string OutcomeText(const Pruning& pruning) {
                          kept, numbers);
     case PruneOutcome::kNotPositive:
       return fmt::format("Left out: the activation at the pivot is {}, no ratio exists",
-                         FormatNumber(pruning.full_activation, 3));
+                         FormatQuantity(pruning.full_activation, 3));
   }
   return "";
 }
@@ -182,8 +182,8 @@ std::string ExampleHtml(const NeuronRecords& records, const store::Example& exam
       "<p class=\"tokens\" dir=\"auto\" tabindex=\"0\" aria-label=\"example {}, strongest token "
       "activation {}\">{}</p>\n{}"
       "</article>\n",
-      EscapeMarkup(label), FormatNumber(example.activation, 3), Half(records, example),
-      EscapeMarkup(place), EscapeMarkup(label), FormatNumber(example.activation, 3),
+      EscapeMarkup(label), FormatQuantity(example.activation, 3), Half(records, example),
+      EscapeMarkup(place), EscapeMarkup(label), FormatQuantity(example.activation, 3),
       ShadedTextHtml(text, token_texts, settings),
       Explanation(records, example, token_texts, settings.prune_share));
 }

@@ -76,6 +76,12 @@ std::string FormatNumber(std::optional<double> value, int decimals) {
   return text;
 }
 
+std::string FormatQuantity(std::optional<double> value, int decimals) {
+  const bool small = value && std::isfinite(*value) && *value != 0 &&
+                     std::abs(*value) < std::pow(10.0, 1 - decimals);
+  return small ? fmt::format("{:.2e}", *value) : FormatNumber(value, decimals);
+}
+
 std::string FormatCoordinate(double value) {
   std::string text = FormatNumber(value, 1);
   if (text.ends_with(".0")) text.resize(text.size() - 2);

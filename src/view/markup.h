@@ -25,6 +25,9 @@ std::string EscapeLink(std::string_view href);
 
 // Fixed decimals; "–" when absent or not a number. Never "-0.00".
 std::string FormatNumber(std::optional<double> value, int decimals);
+// The same for quantities of any size, activations above all: what the decimals would cut to two
+// digits or fewer is written as 1.23e-05.
+std::string FormatQuantity(std::optional<double> value, int decimals);
 
 // For coordinates: at most one decimal, no trailing zero.
 std::string FormatCoordinate(double value);

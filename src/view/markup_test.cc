@@ -35,6 +35,12 @@ TEST(FormatTest, Numbers) {
   EXPECT_EQ(FormatNumber(-0.001, 2), "0.00");
   EXPECT_EQ(FormatNumber(std::nullopt, 2), "–");
   EXPECT_EQ(FormatNumber(NAN, 2), "–");
+  EXPECT_EQ(FormatQuantity(0.0234, 3), "0.023");
+  EXPECT_EQ(FormatQuantity(0.01, 3), "0.010");
+  EXPECT_EQ(FormatQuantity(0.00999, 3), "9.99e-03");
+  EXPECT_EQ(FormatQuantity(-1.234e-5, 3), "-1.23e-05");
+  EXPECT_EQ(FormatQuantity(0.0, 3), "0.000");
+  EXPECT_EQ(FormatQuantity(std::nullopt, 3), "–");
   EXPECT_EQ(FormatCoordinate(12.04), "12");
   EXPECT_EQ(FormatCount(0), "0");
   EXPECT_EQ(FormatCount(999), "999");

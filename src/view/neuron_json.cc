@@ -49,7 +49,7 @@ void AddTokens(Json& out, std::span<const std::string> token_texts,
 }
 
 std::string_view KindName(ExampleKind kind) {
-  constexpr std::string_view kNames[] = {"top", "bottom", "quantile", "given"};
+  constexpr std::string_view kNames[] = {"top", "bottom", "quantile", "given", "above"};
   return kNames[static_cast<int>(kind)];
 }
 

@@ -68,6 +68,21 @@ TEST(NeuronJsonTest, TextIsUtf8WhateverTheTokens) {
   }
 }
 
+TEST(NeuronJsonTest, ExamplesOfEveryKindHaveItsName) {
+  Vocabulary vocabulary;
+  NeuronRecords records = CapitalRecords(vocabulary);
+  const store::Example example = records.examples.front();
+  records.examples.clear();
+  for (int kind = 0; kind <= static_cast<int>(store::ExampleKind::kAbove); ++kind) {
+    records.examples.push_back(example);
+    records.examples.back().kind = static_cast<store::ExampleKind>(kind);
+  }
+  const auto json = NeuronJson(records, vocabulary.texts(), "tiny");
+  std::vector<std::string> names;
+  for (const auto& row : json["examples"]) names.push_back(row["kind"]);
+  EXPECT_THAT(names, testing::ElementsAre("top", "bottom", "quantile", "given", "above"));
+}
+
 // Every key that is written stands in the document.
 void ExpectDocumented(const nlohmann::ordered_json& value, const std::string& document) {
   if (value.is_object()) {

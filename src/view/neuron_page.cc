@@ -58,15 +58,15 @@ std::string Statistics(const NeuronRecords& records) {
   std::string facts;
   if (records.stats) {
     const store::UnitStats& stats = *records.stats;
-    facts += Fact("Largest activation", FormatNumber(stats.maximum, 3));
-    facts += Fact("Smallest activation", FormatNumber(stats.minimum, 3));
-    facts += Fact("Mean", FormatNumber(stats.mean, 4));
-    facts += Fact("Standard deviation", FormatNumber(std::sqrt(stats.variance), 4));
+    facts += Fact("Largest activation", FormatQuantity(stats.maximum, 3));
+    facts += Fact("Smallest activation", FormatQuantity(stats.minimum, 3));
+    facts += Fact("Mean", FormatQuantity(stats.mean, 4));
+    facts += Fact("Standard deviation", FormatQuantity(std::sqrt(stats.variance), 4));
     facts += Fact("Above zero", FormatNumber(stats.firing_rate * 100, 2) + " % of tokens");
     facts += Fact("Tokens seen", FormatCount(stats.tokens));
   }
   if (records.graph) {
-    facts += Fact("Activations divided by", FormatNumber(records.graph->max_activation, 3));
+    facts += Fact("Activations divided by", FormatQuantity(records.graph->max_activation, 3));
     facts += Fact("Train / test examples",
                   fmt::format("{} / {}", records.graph->train.size(), records.graph->test.size()));
   }
@@ -105,15 +105,16 @@ std::string Ramp(Scale scale, std::string_view name) {
   return fmt::format("<span class=\"ramp {}\" aria-hidden=\"true\">{}</span>", name, steps);
 }
 
-std::string Toolbar() {
+// What shades the examples below it; it stays on the screen.
+std::string Toolbar(std::string_view title) {
   return fmt::format(
-      "<div class=\"toolbar\"><h2>Examples</h2><span class=\"quiet\">0 {}{} "
+      "<div class=\"toolbar\"><h2>{}</h2><span class=\"quiet\">0 {}{} "
       "1</span><fieldset><legend>Shade tokens "
       "by</legend><label><input type=\"radio\" name=\"shade\" value=\"activation\" "
       "checked>Activation</label>"
       "<label><input type=\"radio\" name=\"shade\" "
       "value=\"importance\">Importance</label></fieldset></div>\n",
-      Ramp(Scale::kActivation, "act"), Ramp(Scale::kImportance, "imp"));
+      title, Ramp(Scale::kActivation, "act"), Ramp(Scale::kImportance, "imp"));
 }
 
 std::string ExampleList(const NeuronPage& page, ExampleKind kind) {
@@ -153,7 +154,7 @@ std::string ExampleSections(const NeuronPage& page) {
                        open ? " open" : "", title, list);
   }
   if (out.empty()) return "<p class=\"quiet\">No examples.</p>\n";
-  return Toolbar() +
+  return (page.clusters_html.empty() ? Toolbar("Examples") : "<h2>Examples</h2>\n") +
          "<p class=\"quiet\">Activation is shaded from 0 to the neuron's largest; importance is "
          "measured on the tokens "
          "that pruning kept. The underlined token is the pivot. Point at a token, or focus a text "
@@ -171,7 +172,8 @@ std::string WriteNeuronPage(const NeuronPage& page) {
           ScoreTablesHtml(records.scores) + "</div>\n";
   body += "<div class=\"columns\">" + Trajectories(page) + "<div style=\"flex:1 1 300px\">" +
           Statistics(records) + "</div></div>\n";
-  body += page.clusters_html + ExampleSections(page) + "</main>\n";
+  if (!page.clusters_html.empty()) body += Toolbar("Clusters and examples") + page.clusters_html;
+  body += ExampleSections(page) + "</main>\n";
   return WrapPage(fmt::format("{} · {}{}", base::ToString(records.unit),
                               page.model.empty() ? "" : page.model + " · ", "Assay"),
                   body);

@@ -175,5 +175,21 @@ TEST(IndexPageTest, OfAnEmptyRunStillReads) {
   EXPECT_EQ(CheckMarkup(WriteIndexPage({}), true).problem, "");
 }
 
+TEST(NeuronPageTest, TheShadingIsChosenAboveTheFirstExamples) {
+  Vocabulary vocabulary;
+  const NeuronRecords records = CapitalRecords(vocabulary);
+  NeuronPage page{.records = records, .token_texts = vocabulary.texts()};
+  const std::string without = WriteNeuronPage(page);
+  page.clusters_html = "<p id=\"clusters\">tabs</p>";
+  const std::string with = WriteNeuronPage(page);
+  for (const std::string& html : {without, with}) {
+    const size_t bar = html.find("class=\"toolbar\"");
+    ASSERT_NE(bar, std::string::npos);
+    EXPECT_EQ(html.find("class=\"toolbar\"", bar + 1), std::string::npos);
+    EXPECT_LT(bar, html.find("class=\"tokens\""));
+  }
+  EXPECT_LT(with.find("class=\"toolbar\""), with.find("id=\"clusters\""));
+}
+
 }  // namespace
 }  // namespace assay::view

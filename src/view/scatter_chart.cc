@@ -54,6 +54,10 @@ class Drawing {
         y_.Include(point.y);
       }
     }
+    if (chart.from_zero) {
+      x_.Include(0);
+      y_.Include(0);
+    }
     x_.Widen();
     y_.Widen();
   }

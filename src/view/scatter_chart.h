@@ -21,6 +21,7 @@ struct ScatterSeries {
 struct ScatterChart {
   std::string title, x_label, y_label;
   std::vector<ScatterSeries> series;  // at most 8 colours, then they repeat
+  bool from_zero = false;             // both axes begin at 0
   double width_px = 720, height_px = 480;
 };
 

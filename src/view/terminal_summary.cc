@@ -44,8 +44,8 @@ std::string Statistics(const NeuronRecords& records) {
   if (!records.stats) return "";
   const store::UnitStats& stats = *records.stats;
   return fmt::format("max {}  min {}  mean {}  sd {}  above zero {} % of {} tokens\n",
-                     FormatNumber(stats.maximum, 3), FormatNumber(stats.minimum, 3),
-                     FormatNumber(stats.mean, 4), FormatNumber(std::sqrt(stats.variance), 4),
+                     FormatQuantity(stats.maximum, 3), FormatQuantity(stats.minimum, 3),
+                     FormatQuantity(stats.mean, 4), FormatQuantity(std::sqrt(stats.variance), 4),
                      FormatNumber(stats.firing_rate * 100, 2), FormatCount(stats.tokens));
 }
 
@@ -145,7 +145,7 @@ std::string ExamplesText(const TerminalSummary& summary, const Ink& ink) {
       std::min(examples.size(), static_cast<size_t>(std::max(0, summary.max_examples)));
   for (size_t i = 0; i < shown; ++i) {
     const std::string head = Right(fmt::format("#{}", examples[i]->rank + 1), 5) +
-                             Right(FormatNumber(examples[i]->activation, 3), 9) + "  ";
+                             Right(FormatQuantity(examples[i]->activation, 3), 9) + "  ";
     out += head +
            Snippet(summary, *examples[i], std::max(40, summary.width) - TextColumns(head), ink) +
            "\n";

@@ -78,7 +78,7 @@ class Checker {
     const std::string name(tag.substr(0, tag.find(' ')));
     Attributes(tag.substr(std::min(name.size(), tag.size())));
     ++report_.elements[name];
-    static const std::set<std::string> kVoid = {"meta", "input", "br"};
+    static const std::set<std::string> kVoid = {"meta", "input", "br", "img"};
     if (closed || (html_ && kVoid.contains(name))) return;
     open_.push_back(name);
     if (name == "script" || name == "style") {

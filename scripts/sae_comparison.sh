@@ -1,0 +1,47 @@
+#!/bin/bash
+# Is the embedding-loss autoencoder more monosemantic than a standard one at equal L0 and equal
+# unexplained variance? Trains small autoencoders of three kinds over a range of sparsities on one
+# hook of a model, and prints them beside each other and at matched points.
+#   scripts/sae_comparison.sh TRAINING_TEXT HELD_OUT_TEXT OUT
+# From the environment: ASSAY (the program), MODEL (default), HOOK, FEATURES, STEPS, BATCH, TOKENS,
+# L1 (weights of the L1 penalty), WEIGHTS (of the embedding loss), EMBEDDING_L1 (L1 beside it), K (of
+# topk), EVALUATED (tokens), UNITS. Autoencoders that OUT holds already are kept.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ $# -ne 3 ]; then
+  sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+  exit 2
+fi
+text=$1 held_out=$2 out=$3
+assay=${ASSAY:-build/dev/src/app/assay}
+model=${MODEL:-default}
+train=("$assay" sae train --model "$model" --hook "${HOOK:-blocks.3.hook_resid_pre}" --text "$text"
+  --features "${FEATURES:-384}" --steps "${STEPS:-400}" --batch "${BATCH:-512}"
+  --tokens "${TOKENS:-30000}" --rate 2e-3)
+
+# NAME OPTIONS...: one autoencoder, unless it is there.
+train_one() {
+  local name=$1
+  shift
+  saes+=("$out/$name")
+  [ -f "$out/$name/sae_weights.safetensors" ] && return
+  "${train[@]}" --out "$out/$name" "$@" | sed -n "s/^last batch: /$name: /p"
+}
+
+saes=()
+for l1 in ${L1:-1 2 4 8}; do
+  train_one "standard_$l1" --kind standard --l1 "$l1"
+done
+for weight in ${WEIGHTS:-30 100}; do
+  for l1 in ${EMBEDDING_L1:-1.5 3 6}; do
+    train_one "embedding_${weight}_$l1" --kind embedding --embedding-weight "$weight" --l1 "$l1"
+  done
+done
+for k in ${K-8 16 32}; do
+  train_one "topk_$k" --kind topk --k "$k"
+done
+# Distances do not depend on where clusters are cut; the fixed cut is the published one.
+"$assay" sae evaluate "${saes[@]}" --model "$model" --text "$held_out" \
+  --max-tokens "${EVALUATED:-10000}" --units "${UNITS:-100}" --cut fixed --distance 0.2 \
+  --interval-draws 0 --stability-draws 0 --json "$out/figures.json" --svg "$out/curves.svg"

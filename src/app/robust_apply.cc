@@ -1,0 +1,104 @@
+// `assay robust apply`: a transform, with given parameters, on a file of images.
+#include <ATen/ATen.h>
+#include <fmt/core.h>
+
+#include <memory>
+#include <utility>
+
+#include "app/commands.h"
+#include "base/error.h"
+#include "model/safetensors.h"
+#include "robustness/transform_file.h"
+
+namespace assay::app {
+namespace {
+
+using transforms::ParameterSpec;
+
+struct ApplyArguments {
+  std::string input, output, transform, compat = "none", padding = "zero";
+  int64_t size = 224;
+  bool list = false;
+};
+
+transforms::TransformOptions Options(const ApplyArguments& arguments) {
+  return {.compatibility = arguments.compat == "reet" ? transforms::Compatibility::kReet
+                                                      : transforms::Compatibility::kNone,
+          .padding = arguments.padding == "reflect" ? transforms::Padding::kReflect
+                                                    : transforms::Padding::kZero};
+}
+
+std::string ValuesText(const std::vector<double>& values) {
+  std::string text;
+  for (const double value : values) text += fmt::format("{}{:.4g}", text.empty() ? "" : " ", value);
+  return text;
+}
+
+void ListTransforms(const ApplyArguments& arguments) {
+  const auto options = Options(arguments);
+  fmt::print("Transforms, compatibility {}; ranges for tiles of {} x {} px, image values 0 to 1.\n",
+             arguments.compat, arguments.size, arguments.size);
+  for (const std::string& name : transforms::TransformNames(options.compatibility)) {
+    const auto transform =
+        transforms::MakeTransform(name, {.compatibility = options.compatibility});
+    for (const ParameterSpec& spec : transform->Parameters(arguments.size, arguments.size)) {
+      fmt::print("{:<15} {:<12} [{}]  {} to {}  (identity {})  {}{}\n", name, spec.name,
+                 fmt::join(spec.shape, ", "), ValuesText(spec.low), ValuesText(spec.high),
+                 ValuesText(spec.identity), spec.unit,
+                 spec.differentiable ? "" : "; not differentiable");
+    }
+  }
+}
+
+void RunApply(const ApplyArguments& arguments) {
+  if (arguments.list) return ListTransforms(arguments);
+  const std::pair<const char*, const std::string&> required[] = {
+      {"IN.safetensors", arguments.input},
+      {"--transform", arguments.transform},
+      {"--out", arguments.output}};
+  for (const auto& [option, value] : required) {
+    if (value.empty())
+      base::Fail(base::ErrorKind::kUsage, "robust apply: {} is required (or --list)", option);
+  }
+  const auto options = Options(arguments);
+  const at::Tensor output = robustness::ApplyTransformFile(
+      {.input = arguments.input, .transform = arguments.transform, .options = options});
+  model::WriteSafetensors(
+      arguments.output, {{"output", output}},
+      {{"transform", robustness::MakeNamedTransform(arguments.transform, options)->name()},
+       {"compat", arguments.compat},
+       {"padding", arguments.padding}});
+  fmt::print("{}: {} images of {} x {} px\n", arguments.output, output.size(0), output.size(3),
+             output.size(2));
+}
+
+}  // namespace
+
+void AddRobustApply(CLI::App& robust) {
+  auto arguments = std::make_shared<ApplyArguments>();
+  CLI::App* command =
+      robust.add_subcommand("apply", "Apply a transform with given parameters to a file of images");
+  command->add_option("input", arguments->input,
+                      "safetensors file: `input` [B, 3, H, W] and one tensor a parameter");
+  command->add_option("--transform", arguments->transform,
+                      "its name, or names joined by + (see --list)");
+  command->add_option("--out", arguments->output, "safetensors file to write: `output`");
+  command
+      ->add_option("--compat", arguments->compat,
+                   "reet: the arithmetic of the reference code, values 0 to 255; none: continuous, "
+                   "values 0 to 1")
+      ->check(CLI::IsMember({"none", "reet"}))
+      ->capture_default_str();
+  command
+      ->add_option("--padding", arguments->padding,
+                   "what lies outside the image for rotate, crop and zoom")
+      ->check(CLI::IsMember({"zero", "reflect"}))
+      ->capture_default_str();
+  command->add_flag("--list", arguments->list, "print transforms, parameters and ranges");
+  command->add_option("--size", arguments->size, "side of the tiles for --list, px")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command->callback([arguments] { RunApply(*arguments); });
+}
+
+}  // namespace assay::app

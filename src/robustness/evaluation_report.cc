@@ -1,0 +1,188 @@
+#include "robustness/evaluation_report.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/file.h"
+#include "base/hash.h"
+
+namespace assay::robustness {
+namespace {
+
+namespace fs = std::filesystem;
+using base::ErrorKind;
+using base::Fail;
+using measure::Answers;
+using nlohmann::json;
+
+constexpr int kItemVersion = 1;  // grows when items are computed differently
+
+// What makes two results of an item the same.
+std::string IdentityOf(const EvaluationData& data, const EvaluationSubject& subject,
+                       const PlannedItem& item, EvaluationOptions options) {
+  options.transforms = options.attacks = "";  // which other items are asked for does not matter
+  const json identity = {
+      {"version", kItemVersion},
+      {"model", subject.model.value("hash", "")},
+      {"data", HashOf(data.images, data.labels)},
+      {"clusters", data.clusters},
+      {"constructs", data.constructs.defined() ? HashOf(data.constructs.to(at::kFloat), data.labels)
+                                               : std::string()},
+      {"threshold", data.threshold},
+      {"deltas", item.deltas.defined() ? HashOf(item.deltas, data.labels) : std::string()},
+      {"threat", item.threat},
+      {"budgets", item.budgets},
+      {"options", base::FieldsToJson(options)}};
+  return base::HashText(identity.dump());
+}
+
+struct FinishedItem {
+  json item;
+  Answers answers;
+  std::vector<bool> flipped;
+};
+
+json ToJson(const FinishedItem& finished, const std::string& identity) {
+  return {{"identity", identity},
+          {"item", finished.item},
+          {"probabilities", finished.answers.probabilities},
+          {"flipped", finished.flipped}};
+}
+
+std::optional<FinishedItem> KeptItem(const fs::path& file, const std::string& identity,
+                                     const EvaluationData& data, const fs::path& run) {
+  if (!fs::exists(file)) return std::nullopt;
+  const json kept = base::ReadJson(file);
+  if (!kept.is_object() || kept.value("identity", "") != identity) return std::nullopt;
+  FinishedItem finished{.item = kept.at("item")};
+  finished.answers = {.classes = data.clean.classes, .labels = data.clean.labels};
+  kept.at("probabilities").get_to(finished.answers.probabilities);
+  kept.at("flipped").get_to(finished.flipped);
+  for (const json& row : finished.item.at("gallery")) {
+    for (const auto& [name, picture] : row.at("pictures").items()) {
+      if (!fs::exists(run / picture.get<std::string>())) return std::nullopt;
+    }
+  }
+  measure::CheckAnswers(finished.answers);
+  return finished;
+}
+
+// Each image as the item leaves it that lowers the probability of its class most; flipped by any.
+json WorstCase(const EvaluationData& data, const std::vector<FinishedItem>& items,
+               const EvaluationOptions& options) {
+  Answers worst = data.clean;
+  std::vector<bool> flipped(static_cast<size_t>(data.size()));
+  json names = json::array();
+  for (const FinishedItem& finished : items) {
+    names.push_back(finished.item.at("name"));
+    for (int64_t i = 0; i < data.size(); ++i) {
+      const auto place = static_cast<size_t>(i);
+      const int64_t label = data.clean.labels[place];
+      const bool flips = finished.flipped[place];
+      const bool lower = finished.answers.Probability(i, label) < worst.Probability(i, label);
+      if ((flips && !flipped[place]) || (lower && flips == flipped[place])) {
+        std::copy_n(finished.answers.probabilities.begin() + i * worst.classes, worst.classes,
+                    worst.probabilities.begin() + i * worst.classes);
+      }
+      flipped[place] = flipped[place] || flips;
+    }
+  }
+  const std::vector<double> no_size(static_cast<size_t>(data.size()));
+  return {{"items", names}, {"metrics", MetricsJson(data, &worst, flipped, no_size, options)}};
+}
+
+std::vector<std::string> Limits(const EvaluationData& data, const EvaluationOptions& options) {
+  std::vector<std::string> limits = {
+      "Robust accuracy is an upper bound: an attack that fails does not show that none succeeds.",
+      "The attacks know the classifier and change the digital tile. Whether a scanner, a stain or "
+      "a "
+      "person could bring such changes about is a separate question.",
+      "Budgets hold for each tile by itself; a fooling rate counts tiles that were answered "
+      "correctly before."};
+  if (options.compat == "reet")
+    limits[2] =
+        "Budgets hold for the whole batch, as in the package REET: they depend on the "
+        "batch size.";
+  std::vector<std::string> clusters = data.clusters;
+  std::sort(clusters.begin(), clusters.end());
+  clusters.erase(std::unique(clusters.begin(), clusters.end()), clusters.end());
+  if (clusters.size() < 10) {
+    limits.push_back(
+        fmt::format("The intervals resample {} patients: with so few they are wide and "
+                    "rough themselves.",
+                    clusters.size()));
+  }
+  if (data.constructs.defined())
+    limits.push_back(
+        "Where nuclei were segmented and not given, constructs are estimates; "
+        "`assay robust nuclei` scores that segmentation.");
+  return limits;
+}
+
+}  // namespace
+
+std::string HashOf(const at::Tensor& images, const at::Tensor& labels) {
+  const at::Tensor x = images.to(at::kCPU).contiguous(), y = labels.to(at::kCPU).contiguous();
+  return base::HashText(base::HashText({static_cast<const char*>(x.data_ptr()), x.nbytes()}) +
+                        base::HashText({static_cast<const char*>(y.data_ptr()), y.nbytes()}));
+}
+
+json RunEvaluation(const model::ImageClassifier& model, const EvaluationData& data,
+                   const EvaluationSubject& subject, const EvaluationOptions& options,
+                   const fs::path& run, const ItemReporter& report) {
+  std::vector<PlannedItem> plan =
+      PlanEvaluation(options, data.images.size(1), data.images.size(2), data.images.size(3));
+  plan.insert(plan.begin(), subject.more.begin(), subject.more.end());
+  if (plan.empty()) Fail(ErrorKind::kUsage, "no attack and no transform to evaluate");
+  std::vector<FinishedItem> items;
+  double seconds = 0;
+  for (size_t i = 0; i < plan.size(); ++i) {
+    const fs::path file = run / "items" / (plan[i].name + ".json");
+    const std::string identity = IdentityOf(data, subject, plan[i], options);
+    if (auto kept = KeptItem(file, identity, data, run)) {
+      if (report) report(i, plan.size(), plan[i].title, true);
+      items.push_back(std::move(*kept));
+    } else {
+      if (report) report(i, plan.size(), plan[i].title, false);
+      ItemReport fresh = EvaluateItem(model, data, plan[i], options, run / "gallery");
+      items.push_back({fresh.item, fresh.answers, fresh.flipped});
+      base::WriteFile(file, ToJson(items.back(), identity).dump() + "\n");
+    }
+    seconds += items.back().item.at("cost").at("seconds").get<double>();
+  }
+  json out = {{"schema", "assay.robustness"},
+              {"version", 1},
+              {"title", fmt::format("{} on {}", subject.model.value("name", ""),
+                                    subject.data.value("name", ""))},
+              {"assay", subject.assay_version},
+              {"created_at", subject.created_at},
+              {"seconds", seconds},
+              {"compat", options.compat},
+              {"intended_use", subject.intended_use},
+              {"limits", Limits(data, options)},
+              {"model", subject.model},
+              {"data", subject.data},
+              {"seeds", {{"seed", options.seed}}},
+              {"options", base::FieldsToJson(options)},
+              {"threshold",
+               {{"value", data.threshold},
+                {"chosen_on", subject.threshold_from},
+                {"rule", subject.threshold_from == "given" ? "given"
+                                                           : "largest sensitivity + specificity"}}},
+              {"clean", MetricsJson(data, nullptr, {}, {}, options)},
+              {"worst_case", WorstCase(data, items, options)}};
+  out["items"] = json::array();
+  out["flags"] = json::array();
+  for (const std::string& flag : subject.flags)
+    out["flags"].push_back({{"item", "evaluation"}, {"text", flag}});
+  for (const FinishedItem& finished : items) {
+    out["items"].push_back(finished.item);
+    for (const json& flag : finished.item.at("flags"))
+      out["flags"].push_back({{"item", finished.item.at("name")}, {"text", flag}});
+  }
+  return out;
+}
+
+}  // namespace assay::robustness
