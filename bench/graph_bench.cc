@@ -1,13 +1,14 @@
 // Neuron to Graph over whole models: neurons/s, tokens, share of time in the model, peak memory,
-// and the ratio to one request at a time (goal: 50 times), without substitutes. The text is sampled
-// from the model itself, so that nothing but a model is needed.
-//   graph_bench [--full] [MODEL_FOLDER]
+// and the ratio to one request at a time (goal: 50 times), without substitutes.
+//   graph_bench [--full] [MODEL_FOLDER TEXT]
 #include <fmt/core.h>
 #include <unistd.h>
 
 #include <chrono>
 
 #include "bench/measured.h"
+#include "data/text_corpus.h"
+#include "data/token_sequences.h"
 #include "measure/naive_prober.h"
 #include "measure/probe_scheduler.h"
 #include "neurons/example_collector.h"
@@ -40,36 +41,16 @@ Subject Load(const fs::path& folder) {
   return {std::move(network), std::move(tokenizer), std::move(context)};
 }
 
-// [rows, tokens]: sampled from the model at temperature 1, BOS first.
-at::Tensor SampleText(const Subject& subject, int64_t rows, int64_t tokens) {
-  const c10::InferenceMode guard;
-  at::manual_seed(1);
-  const auto logits_hook = model::ParseHook("logits", subject.network.config());
-  at::Tensor last = at::full({rows, 1}, subject.tokenizer->Specials().bos.value_or(0), at::kLong);
-  std::vector<at::Tensor> columns = {last};
-  model::KvCache cache;
-  for (int64_t t = 1; t < tokens; ++t) {
-    model::KvCache next;
-    at::Tensor logits;
-    subject.network.Forward(
-        {.ids = last, .prefix = t > 1 ? &cache : nullptr, .save = &next}, {logits_hook},
-        [&](const model::HookPoint&, at::Tensor& value) { logits = value.select(1, -1); });
-    cache = std::move(next);
-    columns.push_back(last = at::multinomial(at::softmax(logits, -1), 1));
-  }
-  return at::cat(columns, 1);
-}
-
-void Collect(const Subject& subject, store::RunStore& store, int64_t sequences) {
+void Collect(const Subject& subject, const fs::path& text, store::RunStore& store,
+             int64_t max_tokens) {
+  data::TextCorpus corpus({text}, {});
+  data::TokenSequences sequences(
+      corpus, *subject.tokenizer,
+      data::ResolveBos("auto", subject.tokenizer->Specials(), subject.network.config().bos_id),
+      {.max_tokens_total = max_tokens, .read_ahead = 0});
   neurons::ExampleCollector collector(subject.network, {.sample = 0, .batch_tokens = 4096}, 1);
-  constexpr int64_t kRows = 200, kTokens = 128;
-  for (int64_t begin = 0; begin < sequences; begin += kRows) {
-    const at::Tensor text = SampleText(subject, kRows, kTokens);
-    for (int64_t i = 0; i < kRows; ++i) {
-      const auto* ids = text.data_ptr<int64_t>() + i * kTokens;
-      collector.Add({begin + i, "sampled", begin + i, 0, {ids, ids + kTokens}});
-    }
-  }
+  while (auto sequence = sequences.Next())
+    collector.Add({sequence->id, "text", sequence->document, sequence->begin, sequence->tokens});
   collector.Finish(store);
 }
 
@@ -112,12 +93,12 @@ std::vector<base::UnitId> EveryNth(const std::vector<base::UnitId>& units, size_
   return out;
 }
 
-void Measure(const fs::path& folder, bool full) {
+void Measure(const fs::path& folder, const fs::path& text, bool full) {
   const Subject subject = Load(folder);
   const auto run = fs::temp_directory_path() / fmt::format("graph_bench_{}", ::getpid());
   auto store = store::RunStore::Open(run, store::RunStore::Mode::kWrite);
-  fmt::print("{}\n", folder.filename().string());
-  Collect(subject, store, full ? 4000 : subject.network.config().d_model < 100 ? 1000 : 200);
+  fmt::print("{} over {}\n", folder.filename().string(), text.filename().string());
+  Collect(subject, text, store, full ? 1'000'000 : 100'000);
   const auto units = store.UnitsWithExamples();
   const auto fast = [&](size_t count) {
     measure::ProbeScheduler prober(subject.network);
@@ -127,23 +108,22 @@ void Measure(const fs::path& folder, bool full) {
   fmt::print("1 thread\n");
   fast(20);  // the first forwards of a process pay for its start
   const Measured few = fast(100), many = fast(800);
-  const Measured all =
-      many.neurons < units.size() && (full || units.size() < 1000) ? fast(units.size()) : many;
+  const bool whole = full || units.size() < 1000;
+  const Measured all = whole ? fast(units.size()) : many;
   fmt::print("1 thread, one request at a time\n");
   measure::NaiveProber naive(subject.network);
-  const size_t sample = full ? 100 : 20;
+  // Of all neurons where that takes a minute or two: a sample asks for more or fewer prompts.
+  const size_t sample = full ? std::min<size_t>(units.size(), 860) : 60;
   const Measured slow = Graphs(subject, store, EveryNth(units, sample), naive);
-  const Measured same = fast(sample);
   fmt::print("{} threads\n", bench::AllThreads());
   model::SetThreads(bench::AllThreads());
   const Measured threaded = fast(800);
-  // A sample of the neurons asks for more or fewer prompts than all do: what a request costs is the
-  // like-for-like comparison, and leaves out what sharing gains with the number of neurons.
   fmt::print(
-      "ratio to one request at a time (goal 50): {:.0f} for the same {} neurons; {:.0f} with all "
-      "{} against the sample; {:.0f} by the cost of a request\n"
+      "ratio to one request at a time (goal 50): {:.0f} in neurons/s, {} against {} neurons; "
+      "{:.0f} by "
+      "the cost of a request, which does not depend on the choice of neurons\n"
       "neurons/s from 100 to 800 neurons x{:.2f}; from 1 to {} threads x{:.2f} (wall time)\n\n",
-      same.PerSecond() / slow.PerSecond(), sample, all.PerSecond() / slow.PerSecond(), all.neurons,
+      all.PerSecond() / slow.PerSecond(), all.neurons, sample,
       slow.SecondsPerRequest() / all.SecondsPerRequest(), many.PerSecond() / few.PerSecond(),
       bench::AllThreads(), many.wall_seconds / threaded.wall_seconds);
   fs::remove_all(run);
@@ -156,19 +136,19 @@ int main(int argc, char** argv) {
   assay::bench::PrintLoad();
   const std::span<char*> arguments(argv + 1, static_cast<size_t>(argc - 1));
   const bool full = bench::HasFlag(arguments, "--full");
-  std::vector<fs::path> folders;
+  std::vector<fs::path> given;
   for (const char* argument : arguments) {
-    if (*argument != '-') folders.emplace_back(argument);
+    if (*argument != '-') given.emplace_back(argument);
   }
-  if (folders.empty()) {
-    const fs::path stories = ASSAY_SOURCE_DIR "/../shared/models/stories260k";
-    if (fs::exists(stories)) {
-      folders.push_back(stories);
-    } else {
-      fmt::print("stories260k is not there: its figures are left out\n");
-    }
-    if (full) folders.emplace_back(ASSAY_SOURCE_DIR "/models/assay-solu-6l");
+  const fs::path shared = ASSAY_SOURCE_DIR "/../shared";
+  if (given.size() == 2) {
+    Measure(given[0], given[1], full);
+  } else if (!fs::exists(shared)) {
+    fmt::print("../shared is not there; give a model folder and a text\n");
+  } else {
+    Measure(shared / "models/stories260k", shared / "data/text/tinystories_700.jsonl", full);
+    if (full)
+      Measure(ASSAY_SOURCE_DIR "/models/assay-solu-6l", shared / "data/text/inaugural", full);
   }
-  for (const fs::path& folder : folders) Measure(folder, full);
   return 0;
 }

@@ -202,13 +202,11 @@ struct EvaluateArguments {
   int every = 1;
 };
 
-// Sequences of at most the model's length, each starting with BOS: both models see the same
-// context.
-std::vector<std::vector<TokenId>> CutSequences(const training::TokenStream& stream, int length) {
+// Each begins with BOS.
+std::vector<std::vector<TokenId>> Documents(const training::TokenStream& stream) {
   std::vector<std::vector<TokenId>> out;
   for (const TokenId token : stream.ids) {
-    if (token == stream.bos || out.empty() || static_cast<int>(out.back().size()) == length)
-      out.push_back({stream.bos});
+    if (token == stream.bos || out.empty()) out.push_back({stream.bos});
     if (token != stream.bos) out.back().push_back(token);
   }
   return out;
@@ -222,12 +220,13 @@ void RunEvaluate(const EvaluateArguments& arguments) {
       Tokenize(ReadDocuments(arguments.text, arguments.every), *tokens);
   const training::TokenStream held_out = Tokenize(ReadDocuments(arguments.held_out, 1), *tokens);
   training::NgramLm ngram({.order = 5}, model.config().vocab);
-  for (const auto& document : CutSequences(train, 1 << 30)) ngram.Add(document);
-  const auto sequences = CutSequences(held_out, model.config().max_positions);
-  training::TokenScore score;
-  for (const auto& sequence : sequences) score += ngram.Score(sequence);
-  const double perplexity = std::exp(training::MeanLoss(model, sequences)),
-               baseline = score.Perplexity();
+  for (const auto& document : Documents(train)) ngram.Add(document);
+  training::TokenScore of_ngram, of_model;
+  for (const auto& document : Documents(held_out)) {
+    of_ngram += ngram.Score(document);
+    of_model += training::ScoreDocument(model, document);
+  }
+  const double perplexity = of_model.Perplexity(), baseline = of_ngram.Perplexity();
   fmt::print(
       "{}",
       FormatTable(
@@ -237,7 +236,7 @@ void RunEvaluate(const EvaluateArguments& arguments) {
             fmt::format("{:.2f}", perplexity)},
            {"interpolated 5-gram (modified Kneser-Ney)", fmt::format("{:.2f}", baseline)},
            {"below the 5-gram by", fmt::format("{:.1f}%", 100 * (1 - perplexity / baseline))}}));
-  fmt::print("{} tokens of held-out text; both learned from the same {} tokens\n", score.tokens,
+  fmt::print("{} tokens of held-out text; both learned from the same {} tokens\n", of_ngram.tokens,
              train.ids.size());
 }
 

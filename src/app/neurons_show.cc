@@ -89,7 +89,7 @@ void RunShow(const ShowArguments& arguments) {
 }
 
 struct PredictArguments {
-  std::string run, unit, text, model, device = "cpu", dtype = "float32";
+  std::string run, unit, text, model, json, device = "cpu", dtype = "float32";
 };
 
 void RunPredict(const PredictArguments& arguments) {
@@ -117,6 +117,8 @@ void RunPredict(const PredictArguments& arguments) {
   const std::vector<std::string> texts = store.TokenTexts();
   std::vector<std::vector<std::string>> rows = {
       {"token", "activation", "normalised", "predicted", ""}};
+  nlohmann::json json = {
+      {"layer", unit.layer}, {"neuron", unit.index}, {"tokens", nlohmann::json::array()}};
   for (size_t t = static_cast<size_t>(bos_tokens); t < tokens.size(); ++t) {
     const double truth = activations[t] / graph->max_activation,
                  predicted = trie.Predict(tokens, t, static_cast<size_t>(bos_tokens));
@@ -127,11 +129,17 @@ void RunPredict(const PredictArguments& arguments) {
     rows.push_back({view::ShowToken(texts.at(static_cast<size_t>(tokens[t]))),
                     fmt::format("{:.3f}", activations[t]), fmt::format("{:.2f}", truth),
                     fmt::format("{:.2f}", predicted), verdict});
+    json["tokens"].push_back({{"token", rows.back()[0]},
+                              {"token_id", tokens[t]},
+                              {"activation", activations[t]},
+                              {"normalised", truth},
+                              {"predicted", predicted}});
   }
   fmt::print(
       "{}normalised by {:.3f}, the neuron's largest activation in the collected text; it fires "
       "from 0.5 on\n",
       FormatTable(rows), graph->max_activation);
+  if (!arguments.json.empty()) base::WriteFile(arguments.json, json.dump(1) + "\n");
 }
 
 struct ExportArguments {
@@ -202,6 +210,7 @@ void AddNeuronsShow(CLI::App& neurons) {
   command->add_option("UNIT", predict->unit, "LAYER:NEURON, for example 2:15")->required();
   command->add_option("--run", predict->run, "run folder")->required();
   command->add_option("--text", predict->text, "the text")->required();
+  command->add_option("--json", predict->json, "write the table to this file too");
   command->add_option("--model", predict->model, "model folder; absent: the one of the run");
   AddDeviceOptions(*command, predict->device, predict->dtype);
   command->callback([predict] { RunPredict(*predict); });

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <numeric>
 
 #include "base/error.h"
 #include "model/token_batch.h"
@@ -14,7 +15,15 @@ namespace assay::measure {
 namespace {
 
 using model::HookPoint;
-using model::KvCache;
+using model::Segment;
+
+// Forwards of like depth, so that deep layers have many tokens too.
+template <typename Prompts>
+void SortForForwards(Prompts& prompts) {
+  std::stable_sort(prompts.begin(), prompts.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.depth, a.tokens->size()) < std::pair(b.depth, b.tokens->size());
+  });
+}
 
 }  // namespace
 
@@ -31,54 +40,100 @@ ProbeScheduler::ProbeScheduler(const model::TokenUnits& units, SchedulerOptions 
   ASSAY_CHECK(model_.config().causal);
 }
 
-void ProbeScheduler::Forward(const at::Tensor& ids, const KvCache* prefix, KvCache* save,
-                             std::vector<Target>& targets) {
+// Fills forwards with parts, one after the other. A prompt and its variants share a forward, or the
+// prompt runs again with the rest of its variants.
+class ProbeScheduler::Forwards {
+ public:
+  explicit Forwards(ProbeScheduler& scheduler) : scheduler_(scheduler) {}
+
+  // variant_tokens: those of the variants that follow.
+  void AddPrompt(Part part, int64_t variant_tokens) {
+    if (Full(static_cast<int64_t>(part.tokens.size()) + variant_tokens)) Flush();
+    prompt_ = parts_.size();
+    Add(std::move(part));
+  }
+
+  void AddVariant(Part part) {
+    if (Full(static_cast<int64_t>(part.tokens.size())) && parts_.size() > prompt_ + 1) {
+      Part again{.tokens = parts_[prompt_].tokens, .depth = parts_[prompt_].depth};
+      Flush();
+      Add(std::move(again));
+    }
+    part.base = prompt_;
+    Add(std::move(part));
+  }
+
+  void Flush() {
+    if (!parts_.empty()) scheduler_.Run(parts_);
+    parts_.clear();
+    tokens_ = 0;
+    prompt_ = 0;
+  }
+
+ private:
+  bool Full(int64_t more) const { return tokens_ + more > scheduler_.options_.batch_tokens; }
+  void Add(Part part) {
+    tokens_ += static_cast<int64_t>(part.tokens.size());
+    parts_.push_back(std::move(part));
+  }
+
+  ProbeScheduler& scheduler_;
+  std::vector<Part> parts_;
+  size_t prompt_ = 0;  // the one added last
+  int64_t tokens_ = 0;
+};
+
+// Runs the parts as one packed batch.
+void ProbeScheduler::Run(std::vector<Part>& parts) {
   const c10::InferenceMode guard;
-  std::sort(targets.begin(), targets.end(),
-            [](const Target& a, const Target& b) { return a.unit.layer < b.unit.layer; });
+  std::vector<size_t> order(parts.size());
+  std::iota(order.begin(), order.end(), 0);
+  // Deepest first; a prompt is at least as deep as its variants and stands before them.
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return parts[a].depth > parts[b].depth; });
+  std::vector<Segment> segments;
+  std::vector<int64_t> begin(parts.size());
+  std::vector<TokenId> row;
+  std::vector<std::pair<int64_t, const Target*>> targets;  // with the place of its first token
+  for (const size_t i : order) {
+    const Part& part = parts[i];
+    begin[i] = static_cast<int64_t>(row.size());
+    segments.push_back({.begin = begin[i],
+                        .count = static_cast<int64_t>(part.tokens.size()),
+                        .prefix_begin = part.shared > 0 ? begin[part.base] : 0,
+                        .prefix_count = part.shared,
+                        .depth = part.depth});
+    row.insert(row.end(), part.tokens.begin(), part.tokens.end());
+    for (const Target& target : part.targets) targets.emplace_back(begin[i], &target);
+  }
+  std::stable_sort(targets.begin(), targets.end(), [](const auto& a, const auto& b) {
+    return a.second->unit.layer < b.second->unit.layer;
+  });
   std::vector<HookPoint> hooks;
-  for (const Target& target : targets) {
-    const HookPoint hook = units_.ReadHook(target.unit.layer);
+  for (const auto& [place, target] : targets) {
+    const HookPoint hook = units_.ReadHook(target->unit.layer);
     if (hooks.empty() || hooks.back() != hook) hooks.push_back(hook);
   }
-  size_t next = 0;
+  const std::span<const TokenId> whole(row);
+  const at::Tensor ids = model::PadRight(std::span(&whole, 1), units_.device());
+  auto next = targets.begin();
   const auto start = std::chrono::steady_clock::now();
-  model_.Forward({.ids = ids, .prefix = prefix, .save = save}, hooks,
-                 [&](const HookPoint& hook, at::Tensor& value) {
-                   const at::Tensor host =
-                       units_.Activations(hook.layer, value)
-                           .to(at::kCPU, at::kFloat)
-                           .contiguous();  // [rows, T, units]; no copy on the CPU
-                   const auto* data = host.data_ptr<float>();
-                   const int64_t tokens = host.size(1), units = host.size(2);
-                   for (; next < targets.size() && targets[next].unit.layer == hook.layer; ++next) {
-                     const Target& target = targets[next];
-                     const float* column = data + target.row * tokens * units + target.unit.index;
-                     for (int64_t t = 0; t < target.count; ++t) target.out[t] = column[t * units];
-                   }
-                 });
+  model_.Forward(
+      {.ids = ids, .segments = segments}, hooks, [&](const HookPoint& hook, at::Tensor& value) {
+        const at::Tensor host = units_.Activations(hook.layer, value)
+                                    .to(at::kCPU, at::kFloat)
+                                    .contiguous();  // [1, T, units]
+        const int64_t units = host.size(2);
+        for (; next != targets.end() && next->second->unit.layer == hook.layer; ++next) {
+          const Target& target = *next->second;
+          const float* column = host.data_ptr<float>() + next->first * units + target.unit.index;
+          for (int64_t t = 0; t < target.count; ++t) target.out[t] = column[t * units];
+        }
+      });
   stats_.model_seconds +=
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   ++stats_.forwards;
   stats_.tokens += ids.numel();
-}
-
-// How many of the prompts from `begin` on go into one group: same depth, nearly the same length
-// (they are sorted).
-size_t ProbeScheduler::PromptsInGroup(std::span<const Prompt> sorted, size_t begin,
-                                      int64_t limit_tokens) const {
-  const auto shortest = static_cast<int64_t>(sorted[begin].tokens->size());
-  size_t count = 0;
-  while (begin + count < sorted.size()) {
-    const Prompt& prompt = sorted[begin + count];
-    const auto length = static_cast<int64_t>(prompt.tokens->size());
-    const bool close = length <= shortest + std::max<int64_t>(2, shortest / 8);
-    if (count > 0 && (prompt.depth != sorted[begin].depth || !close ||
-                      static_cast<int64_t>(count + 1) * length > limit_tokens))
-      break;
-    ++count;
-  }
-  return count;
 }
 
 std::vector<std::vector<float>> ProbeScheduler::Activations(std::span<const Probe> probes) {
@@ -86,7 +141,7 @@ std::vector<std::vector<float>> ProbeScheduler::Activations(std::span<const Prob
   // In lexicographic order a prompt that begins others stands right before them. It is merged into
   // the longest: a causal model gives the same values on the shared tokens.
   std::vector<size_t> order(probes.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(),
             [&](size_t a, size_t b) { return probes[a].tokens < probes[b].tokens; });
   std::vector<Prompt> prompts;
@@ -100,35 +155,21 @@ std::vector<std::vector<float>> ProbeScheduler::Activations(std::span<const Prob
     prompts.back().depth = std::max(prompts.back().depth, probes[*it].unit.layer);
     prompts.back().requests.push_back(*it);
   }
-  std::stable_sort(prompts.begin(), prompts.end(), [](const Prompt& a, const Prompt& b) {
-    return std::pair(a.depth, a.tokens->size()) < std::pair(b.depth, b.tokens->size());
-  });
+  SortForForwards(prompts);
   stats_.prompts += static_cast<int64_t>(prompts.size());
   std::vector<std::vector<float>> answers(probes.size());
-  for (size_t i = 0; i < probes.size(); ++i) answers[i].resize(probes[i].tokens.size());
-  for (size_t begin = 0; begin < prompts.size();) {
-    const size_t count = PromptsInGroup(prompts, begin, options_.batch_tokens);
-    std::vector<const Prompt*> group;
-    for (size_t i = begin; i < begin + count; ++i) group.push_back(&prompts[i]);
-    RunBatch(group, probes, answers);
-    begin += count;
-  }
-  return answers;
-}
-
-void ProbeScheduler::RunBatch(std::span<const Prompt* const> prompts, std::span<const Probe> probes,
-                              std::vector<std::vector<float>>& answers) {
-  std::vector<std::span<const TokenId>> rows;
-  std::vector<Target> targets;
-  for (size_t row = 0; row < prompts.size(); ++row) {
-    rows.emplace_back(*prompts[row]->tokens);
-    for (const size_t request : prompts[row]->requests) {
-      targets.push_back({static_cast<int64_t>(row), probes[request].unit, answers[request].data(),
-                         static_cast<int64_t>(answers[request].size())});
+  Forwards forwards(*this);
+  for (const Prompt& prompt : prompts) {
+    Part part{.tokens = *prompt.tokens, .depth = prompt.depth};
+    for (const size_t request : prompt.requests) {
+      answers[request].resize(probes[request].tokens.size());
+      part.targets.push_back({probes[request].unit, answers[request].data(),
+                              static_cast<int64_t>(answers[request].size())});
     }
+    forwards.AddPrompt(std::move(part), 0);
   }
-  Forward(model::PadRight(rows, model_.weights().token_embedding.device()), nullptr, nullptr,
-          targets);
+  forwards.Flush();
+  return answers;
 }
 
 std::vector<MaskedActivations> ProbeScheduler::Masked(std::span<const MaskedProbe> probes,
@@ -156,83 +197,47 @@ std::vector<MaskedActivations> ProbeScheduler::Masked(std::span<const MaskedProb
     answers[i].masked.assign(probe.positions.size(), std::vector<float>(probe.tokens.size()));
     stats_.requests += 1 + static_cast<int64_t>(probe.positions.size());
   }
-  std::stable_sort(prompts.begin(), prompts.end(), [](const Prompt& a, const Prompt& b) {
-    return std::pair(a.depth, a.tokens->size()) < std::pair(b.depth, b.tokens->size());
-  });
-  const model::TransformerConfig& config = model_.config();
-  const int64_t token_bytes = 2LL * config.layers * config.kv_heads * config.d_head * 4;
-  const int64_t limit = std::max<int64_t>(
-      1, std::min<int64_t>(4LL * options_.batch_tokens, options_.cache_bytes / token_bytes));
-  for (size_t begin = 0; begin < prompts.size();) {
-    const size_t count = PromptsInGroup(prompts, begin, limit);
-    std::vector<const Prompt*> group;
-    for (size_t i = begin; i < begin + count; ++i) group.push_back(&prompts[i]);
-    RunVariants(group, probes, mask, answers);
-    begin += count;
+  SortForForwards(prompts);
+  Forwards forwards(*this);
+  for (const Prompt& prompt : prompts) AddWithVariants(prompt, probes, mask, answers, forwards);
+  forwards.Flush();
+  // Nothing before the mask changes.
+  for (size_t i = 0; i < probes.size(); ++i) {
+    for (size_t p = 0; p < probes[i].positions.size(); ++p)
+      std::copy_n(answers[i].base.begin(), probes[i].positions[p], answers[i].masked[p].begin());
   }
   return answers;
 }
 
-void ProbeScheduler::RunVariants(std::span<const Prompt* const> bases,
-                                 std::span<const MaskedProbe> probes, TokenId mask,
-                                 std::vector<MaskedActivations>& answers) {
-  const at::Device device = model_.weights().token_embedding.device();
-  KvCache cache;
-  {
-    std::vector<std::span<const TokenId>> rows;
-    std::vector<Target> targets;
-    for (size_t row = 0; row < bases.size(); ++row) {
-      rows.emplace_back(*bases[row]->tokens);
-      for (const size_t request : bases[row]->requests) {
-        std::vector<float>& base = answers[request].base;
-        targets.push_back({static_cast<int64_t>(row), probes[request].unit, base.data(),
-                           static_cast<int64_t>(base.size())});
+void ProbeScheduler::AddWithVariants(const Prompt& prompt, std::span<const MaskedProbe> probes,
+                                     TokenId mask, std::vector<MaskedActivations>& answers,
+                                     Forwards& forwards) {
+  const std::vector<TokenId>& tokens = *prompt.tokens;
+  const auto length = static_cast<int64_t>(tokens.size());
+  Part whole{.tokens = tokens, .depth = prompt.depth};
+  std::map<int, Part> variants;  // by the masked position
+  int64_t variant_tokens = 0;
+  for (const size_t request : prompt.requests) {
+    const UnitId unit = probes[request].unit;
+    whole.targets.push_back({unit, answers[request].base.data(), length});
+    for (size_t p = 0; p < probes[request].positions.size(); ++p) {
+      const int position = probes[request].positions[p];
+      const auto [found, fresh] = variants.try_emplace(position);
+      Part& variant = found->second;
+      if (fresh) {
+        variant.tokens.assign(tokens.begin() + position, tokens.end());
+        variant.tokens.front() = mask;
+        variant.shared = position;
+        variant_tokens += length - position;
       }
+      variant.depth = std::max(variant.depth, unit.layer);
+      variant.targets.push_back(
+          {unit, answers[request].masked[p].data() + position, length - position});
     }
-    Forward(model::PadRight(rows, device), nullptr, &cache, targets);
   }
-  stats_.prompts += static_cast<int64_t>(bases.size());
-  const size_t longest = bases.back()->tokens->size();
-  for (size_t position = 0; position < longest; ++position) {
-    // The bases that want this position masked, with the tokens from it on.
-    std::vector<std::vector<TokenId>> suffixes;
-    std::vector<int64_t> kept;
-    std::vector<Target> targets;
-    for (size_t b = 0; b < bases.size(); ++b) {
-      const std::vector<TokenId>& tokens = *bases[b]->tokens;
-      const size_t before = targets.size();
-      for (const size_t request : bases[b]->requests) {
-        const auto& positions = probes[request].positions;
-        const auto found =
-            std::lower_bound(positions.begin(), positions.end(), static_cast<int>(position));
-        if (found == positions.end() || *found != static_cast<int>(position)) continue;
-        std::vector<float>& out =
-            answers[request].masked[static_cast<size_t>(found - positions.begin())];
-        std::copy_n(answers[request].base.begin(), position,
-                    out.begin());  // nothing before the mask changes
-        targets.push_back({static_cast<int64_t>(kept.size()), probes[request].unit,
-                           out.data() + position, static_cast<int64_t>(tokens.size() - position)});
-      }
-      if (targets.size() == before) continue;
-      kept.push_back(static_cast<int64_t>(b));
-      suffixes.emplace_back(tokens.begin() + static_cast<int64_t>(position), tokens.end());
-      suffixes.back().front() = mask;
-    }
-    if (targets.empty()) continue;
-    stats_.prompts += static_cast<int64_t>(kept.size());
-    KvCache prefix;
-    const at::Tensor rows = at::tensor(kept, at::kLong).to(device);
-    for (size_t layer = 0; position > 0 && layer < cache.keys.size(); ++layer) {
-      const auto take = [&](const at::Tensor& cached) {
-        const at::Tensor begun = cached.narrow(2, 0, static_cast<int64_t>(position));
-        return kept.size() == bases.size() ? begun : begun.index_select(0, rows);
-      };
-      prefix.keys.push_back(take(cache.keys[layer]));
-      prefix.values.push_back(take(cache.values[layer]));
-    }
-    const std::vector<std::span<const TokenId>> views(suffixes.begin(), suffixes.end());
-    Forward(model::PadRight(views, device), position > 0 ? &prefix : nullptr, nullptr, targets);
-  }
+  stats_.prompts += 1 + static_cast<int64_t>(variants.size());
+  forwards.AddPrompt(std::move(whole), variant_tokens);
+  for (auto& [position, variant] : variants) forwards.AddVariant(std::move(variant));
 }
 
 }  // namespace assay::measure

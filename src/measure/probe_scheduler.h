@@ -1,7 +1,7 @@
 // Answers many probes with few, large forwards. Identical prompts run once for all units that ask
-// (and a prompt that begins another comes free with it); prompts are grouped by depth and length; a
-// forward stops at the deepest layer its prompts need; variants of a prompt reuse the keys and
-// values of the tokens before the replaced one. Not thread-safe.
+// (and a prompt that begins another comes free with it); prompts lie side by side without padding,
+// whatever their length and depth; each goes no deeper than its units; variants of a prompt attend
+// to the prompt's own keys and values of the tokens before the replaced one. Not thread-safe.
 #pragma once
 
 #include <map>
@@ -13,8 +13,7 @@
 namespace assay::measure {
 
 struct SchedulerOptions {
-  int batch_tokens = 8192;          // tokens a forward, about
-  int64_t cache_bytes = 256 << 20;  // keys and values kept while variants of a group of prompts run
+  int batch_tokens = 2048;  // tokens a forward, about
 };
 
 class ProbeScheduler : public Prober {
@@ -33,22 +32,26 @@ class ProbeScheduler : public Prober {
     int depth = 0;                       // deepest layer wanted
     std::vector<size_t> requests;
   };
-  // Where to put the values of one row of a forward: unit, and the answer for its tokens.
+  // Where to put a unit's values on the first `count` tokens of a part of a forward.
   struct Target {
-    int64_t row;
     UnitId unit;
     float* out;
     int64_t count;
   };
+  // What is to run of a prompt: all of it, or of a variant what follows the first `shared` tokens
+  // of the part numbered `base`.
+  struct Part {
+    std::vector<TokenId> tokens;
+    int depth = 0;
+    size_t base = 0;
+    int64_t shared = 0;
+    std::vector<Target> targets;
+  };
+  class Forwards;  // collects parts and runs them when there are enough
 
-  void RunBatch(std::span<const Prompt* const> prompts, std::span<const Probe> probes,
-                std::vector<std::vector<float>>& answers);
-  void RunVariants(std::span<const Prompt* const> bases, std::span<const MaskedProbe> probes,
-                   TokenId mask, std::vector<MaskedActivations>& answers);
-  // ids: [rows, T], padded; reads each target's unit on its first `count` tokens.
-  void Forward(const at::Tensor& ids, const model::KvCache* prefix, model::KvCache* save,
-               std::vector<Target>& targets);
-  size_t PromptsInGroup(std::span<const Prompt> sorted, size_t begin, int64_t limit_tokens) const;
+  void Run(std::vector<Part>& parts);
+  void AddWithVariants(const Prompt& prompt, std::span<const MaskedProbe> probes, TokenId mask,
+                       std::vector<MaskedActivations>& answers, Forwards& forwards);
 
   std::unique_ptr<model::TokenUnits> owned_;  // the neurons, when only a network was given
   const model::TokenUnits& units_;

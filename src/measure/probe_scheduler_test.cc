@@ -94,8 +94,7 @@ TEST_P(ProbeSchedulerTest, MaskedActivationsEqualThoseOfOnePromptAtATime) {
   }
   NaiveProber naive(network);
   const auto expected = naive.Masked(probes, 7);
-  for (const SchedulerOptions options :
-       {SchedulerOptions{}, SchedulerOptions{.batch_tokens = 8, .cache_bytes = 20000}}) {
+  for (const SchedulerOptions options : {SchedulerOptions{}, SchedulerOptions{.batch_tokens = 8}}) {
     ProbeScheduler scheduler(network, options);
     const auto answers = scheduler.Masked(probes, 7);
     ASSERT_EQ(answers.size(), probes.size());
@@ -142,13 +141,24 @@ TEST(ProbeSchedulerStatsTest, MaskedVariantsOfSharedPromptsRunOnceFromTheMaskOn)
   EXPECT_EQ(naive.stats().tokens, 5 + 5 * 5);
 }
 
-TEST(ProbeSchedulerStatsTest, PromptsOfDifferentDepthDoNotShareAForward) {
+TEST(ProbeSchedulerStatsTest, PromptsOfDifferentLengthAndDepthShareAForward) {
   const model::Transformer network = TinyTransformer("gpt2");
   ProbeScheduler scheduler(network);
   scheduler.Activations(
-      std::vector<Probe>{{{1, 2, 3}, {0, 0}}, {{4, 5, 6}, {2, 0}}, {{7, 8, 9}, {0, 1}}});
+      std::vector<Probe>{{{1, 2, 3}, {0, 0}}, {{4, 5, 6, 7}, {2, 0}}, {{7, 8}, {0, 1}}});
   EXPECT_EQ(scheduler.stats().prompts, 3);
-  EXPECT_EQ(scheduler.stats().forwards, 2);
+  EXPECT_EQ(scheduler.stats().forwards, 1);
+  EXPECT_EQ(scheduler.stats().tokens, 9);
+}
+
+// A prompt with more variants than a forward holds runs once for each forward.
+TEST(ProbeSchedulerStatsTest, ManyVariantsTakeSeveralForwards) {
+  const model::Transformer network = TinyTransformer("gpt2");
+  ProbeScheduler scheduler(network, {.batch_tokens = 12});
+  scheduler.Masked(std::vector<MaskedProbe>{{{1, 2, 3, 4, 5}, {0, 0}, {0, 1, 2, 3, 4}}}, 0);
+  // Of the prompt's 5 tokens and variants of 5, 4, 3, 2, 1: 5 + 5 | 5 + 4 + 3 | 5 + 2 + 1.
+  EXPECT_EQ(scheduler.stats().forwards, 3);
+  EXPECT_EQ(scheduler.stats().tokens, 10 + 12 + 8);
 }
 
 // Layers below the deepest one asked for have no weights here: a forward that went on would fail.

@@ -3,10 +3,10 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "base/error.h"
+#include "model/attention.h"
 #include "model/fused_attention.h"
 
 namespace assay::model {
@@ -30,16 +30,35 @@ ForwardPass::ForwardPass(const TransformerConfig& config, const TransformerWeigh
                          const HookFunction& function)
     : config_(config),
       weights_(weights),
-      rotary_cos_(rotary_cos),
-      rotary_sin_(rotary_sin),
       input_(input),
       hooks_(std::move(hooks)),
       function_(function),
       batch_(input.ids.size(0)),
       tokens_(input.ids.size(1)),
-      cached_(input.prefix != nullptr ? input.prefix->length() : 0) {
+      segments_(input.segments.begin(), input.segments.end()) {
   std::sort(hooks_.begin(), hooks_.end());
   hooks_.erase(std::unique(hooks_.begin(), hooks_.end()), hooks_.end());
+  if (Packed()) {
+    positions_ = at::empty({tokens_}, at::kLong);
+    auto* positions = positions_.data_ptr<int64_t>();
+    for (const Segment& segment : segments_) {
+      for (int64_t t = 0; t < segment.count; ++t)
+        positions[segment.begin + t] = segment.prefix_count + t;
+    }
+    positions_ = positions_.to(input.ids.device());
+  } else {
+    for (int64_t row = 0; row < batch_; ++row)
+      segments_.push_back({.begin = row * tokens_, .count = tokens_});
+  }
+  if (config.rotary) {
+    const auto type = weights.token_embedding.scalar_type();
+    cos_ = AtPositions(rotary_cos).unsqueeze(1).to(type);
+    sin_ = AtPositions(rotary_sin).unsqueeze(1).to(type);
+  }
+}
+
+at::Tensor ForwardPass::AtPositions(const at::Tensor& table) const {
+  return Packed() ? table.index_select(0, positions_) : table.narrow(0, 0, tokens_);
 }
 
 bool ForwardPass::Wants(HookSite site, int layer) const {
@@ -53,12 +72,11 @@ bool ForwardPass::Serve(HookSite site, int layer, at::Tensor& value) {
 }
 
 void ForwardPass::Run() {
-  if (hooks_.empty() && input_.save == nullptr) return;
-  if (input_.save != nullptr) *input_.save = {};
+  if (hooks_.empty()) return;
   at::Tensor resid = Embed();
   if (!resid.defined()) return;
-  const int deepest = hooks_.empty() ? config_.layers : hooks_.back().layer;
-  for (int layer = 0; layer < std::min(config_.layers, deepest + 1); ++layer) {
+  for (int layer = 0; layer < std::min(config_.layers, hooks_.back().layer + 1); ++layer) {
+    if (Packed()) DropShallowSegments(layer, resid);
     if (RunBlock(layer, resid)) return;
   }
   if (served_ < hooks_.size()) RunHead(resid);
@@ -68,7 +86,7 @@ at::Tensor ForwardPass::Embed() {
   at::Tensor resid = at::embedding(weights_.token_embedding, input_.ids);  // [B, T, D]
   if (Serve(HookSite::kEmbed, -1, resid)) return {};
   if (config_.learned_positions) {
-    at::Tensor positions = weights_.position_embedding.narrow(0, cached_, tokens_).unsqueeze(0);
+    at::Tensor positions = AtPositions(weights_.position_embedding).unsqueeze(0);
     if (Wants(HookSite::kPosEmbed, -1)) {
       positions = positions.expand_as(resid).contiguous();
       if (Serve(HookSite::kPosEmbed, -1, positions)) return {};
@@ -78,6 +96,13 @@ at::Tensor ForwardPass::Embed() {
   if (config_.token_types > 0) resid = resid + weights_.token_type_embedding[0];
   if (config_.embedding_norm) resid = Normalize(weights_.embedding_norm, resid);
   return resid;
+}
+
+void ForwardPass::DropShallowSegments(int layer, at::Tensor& resid) {
+  while (!segments_.empty() && segments_.back().depth < layer) segments_.pop_back();
+  ASSAY_CHECK(!segments_.empty());  // a hook deeper than any segment
+  tokens_ = segments_.back().begin + segments_.back().count;
+  resid = resid.narrow(1, 0, tokens_);
 }
 
 bool ForwardPass::RunBlock(int layer, at::Tensor& resid) {
@@ -138,78 +163,53 @@ bool ForwardPass::RunMlp(int layer, at::Tensor& x, at::Tensor& out) {
 
 bool ForwardPass::Attend(int layer, const at::Tensor& x, at::Tensor& out) {
   const BlockWeights& block = weights_.blocks[static_cast<size_t>(layer)];
-  const int64_t heads = config_.heads, groups = config_.kv_heads, width = config_.d_head,
-                shared = heads / groups;
+  const int64_t heads = config_.heads, groups = config_.kv_heads, width = config_.d_head;
   const at::Tensor qkv = Apply(block.qkv, x).view({batch_, tokens_, heads + 2 * groups, width});
   at::Tensor q = qkv.narrow(2, 0, heads), k = qkv.narrow(2, heads, groups),
              v = qkv.narrow(2, heads + groups, groups);
   if (Serve(HookSite::kQ, layer, q) || Serve(HookSite::kK, layer, k) ||
       Serve(HookSite::kV, layer, v))
     return true;
-  q = q.transpose(1, 2);  // [B, H, T, E]
-  k = k.transpose(1, 2);  // [B, K, T, E]
-  v = v.transpose(1, 2);
   if (config_.rotary) {
     q = Rotate(q);
     k = Rotate(k);
   }
-  if (cached_ > 0) {
-    k = at::cat({input_.prefix->keys[static_cast<size_t>(layer)], k}, 2);
-    v = at::cat({input_.prefix->values[static_cast<size_t>(layer)], v}, 2);
-  }
-  if (input_.save != nullptr) {
-    input_.save->keys.push_back(k);
-    input_.save->values.push_back(v);
-  }
-  const double scale = config_.attention_scale[static_cast<size_t>(layer)];
-  const int window = config_.window[static_cast<size_t>(layer)];
+  // Of long rows the blocked matrix product wins (bench/forward_bench).
+  const bool fuse = config_.causal && !Wants(HookSite::kPattern, layer) &&
+                    (Packed() || tokens_ * width <= 128 * 32) && CanFuseAttention(q, k, v);
   at::Tensor z;  // [B, T, H, E]
-  if (!Wants(HookSite::kPattern, layer) && config_.causal && CanFuseAttention(q, k, v)) {
-    z = FusedCausalAttention(q, k, v, scale, window);
+  if (fuse || Packed()) {
+    ASSAY_CHECK(!Wants(HookSite::kPattern, layer));
+    z = (fuse ? FusedCausalAttention : PackedAttention)(
+            q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1),
+            config_.attention_scale[static_cast<size_t>(layer)],
+            config_.window[static_cast<size_t>(layer)], segments_)
+            .view({batch_, tokens_, heads, width});
   } else {
-    const int64_t total = k.size(2);
-    const at::Tensor grouped = (q * scale).reshape({batch_ * groups, shared * tokens_, width});
-    at::Tensor scores =
-        at::bmm(grouped, k.reshape({batch_ * groups, total, width}).transpose(1, 2));
-    if (const at::Tensor mask = Mask(layer, total); mask.defined()) {
-      scores = (scores.view({batch_, groups, shared, tokens_, total}) + mask)
-                   .view({batch_ * groups, shared * tokens_, total});
-    }
-    at::Tensor pattern = at::softmax(scores, -1);
-    if (Wants(HookSite::kPattern, layer)) {
-      pattern = pattern.view({batch_, heads, tokens_, total});
-      if (Serve(HookSite::kPattern, layer, pattern)) return true;
-      pattern = pattern.reshape({batch_ * groups, shared * tokens_, total});
-    }
-    z = at::bmm(pattern, v.reshape({batch_ * groups, total, width}))
-            .view({batch_, heads, tokens_, width})
-            .transpose(1, 2);
+    at::Tensor pattern =
+        AttentionPattern(q, k, config_.attention_scale[static_cast<size_t>(layer)], Mask(layer));
+    if (Serve(HookSite::kPattern, layer, pattern)) return true;
+    z = ApplyPattern(pattern, v);
   }
   if (Serve(HookSite::kZ, layer, z)) return true;
   out = Apply(block.attn_out, z.reshape({batch_, tokens_, heads * width}));
   return Serve(HookSite::kAttnOut, layer, out);
 }
 
-at::Tensor ForwardPass::Mask(int layer, int64_t total) {
+at::Tensor ForwardPass::Mask(int layer) {
   const int window = config_.window[static_cast<size_t>(layer)];
   for (const auto& [known_window, mask] : masks_) {
     if (known_window == window) return mask;
   }
   const auto options = weights_.token_embedding.options();
-  const double blocked = -std::numeric_limits<float>::infinity();
   at::Tensor mask;
   if (config_.causal) {
-    const at::Tensor query =
-        at::arange(cached_, cached_ + tokens_, options.dtype(at::kLong)).unsqueeze(1);
-    const at::Tensor key = at::arange(total, options.dtype(at::kLong)).unsqueeze(0);
-    at::Tensor hidden = key > query;
-    if (window > 0) hidden = hidden.logical_or(query - key >= window);
-    mask = at::zeros({tokens_, total}, options).masked_fill(hidden, blocked);
+    mask = CausalMask(tokens_, window, options);
   } else if (input_.attention_mask.defined()) {
     // A large negative number, not infinity: a row of padding alone stays finite.
-    mask = at::zeros({batch_, total}, options)
+    mask = at::zeros({batch_, tokens_}, options)
                .masked_fill(input_.attention_mask.to(options.device()) == 0, -1e30)
-               .view({batch_, 1, 1, 1, total});
+               .view({batch_, 1, 1, 1, tokens_});
   }
   masks_.emplace_back(window, mask);
   return mask;
@@ -260,8 +260,7 @@ at::Tensor ForwardPass::Activate(const at::Tensor& x) const {
 
 at::Tensor ForwardPass::Rotate(const at::Tensor& x) const {
   const int64_t dims = config_.rotary->dims, half = dims / 2;
-  const at::Tensor cos = rotary_cos_.narrow(0, cached_, tokens_).to(x.dtype()),
-                   sin = rotary_sin_.narrow(0, cached_, tokens_).to(x.dtype());
+  const at::Tensor cos = cos_.narrow(0, 0, tokens_), sin = sin_.narrow(0, 0, tokens_);
   const at::Tensor first = x.narrow(-1, 0, half), second = x.narrow(-1, half, half);
   std::vector<at::Tensor> parts = {first * cos - second * sin, second * cos + first * sin};
   if (dims < config_.d_head) parts.push_back(x.narrow(-1, dims, config_.d_head - dims));

@@ -20,7 +20,12 @@ class ForwardPass {
   bool Serve(HookSite site, int layer, at::Tensor& value);
   bool Wants(HookSite site, int layer) const;
 
+  bool Packed() const { return !input_.segments.empty(); }
+  // The rows of [max_positions, ...] at the tokens' positions: [T, ...].
+  at::Tensor AtPositions(const at::Tensor& table) const;
+
   at::Tensor Embed();
+  void DropShallowSegments(int layer, at::Tensor& resid);
   bool RunBlock(int layer, at::Tensor& resid);  // true when all hooks are served
   bool RunPreNormBlock(int layer, at::Tensor& resid);
   bool RunPostNormBlock(int layer, at::Tensor& resid);
@@ -29,20 +34,21 @@ class ForwardPass {
 
   at::Tensor Normalize(const Norm& norm, const at::Tensor& x) const;
   at::Tensor Activate(const at::Tensor& x) const;
-  at::Tensor Rotate(const at::Tensor& x) const;  // [B, heads, T, E]
-  // Attention weights' additive mask [T, S] or [B, 1, 1, T, S]; undefined when everything is
+  at::Tensor Rotate(const at::Tensor& x) const;  // [B, T, heads, E]
+  // Attention weights' additive mask, [T, T] or [B, 1, 1, 1, T]; undefined when everything is
   // visible.
-  at::Tensor Mask(int layer, int64_t total);
+  at::Tensor Mask(int layer);
 
   const TransformerConfig& config_;
   const TransformerWeights& weights_;
-  const at::Tensor& rotary_cos_;
-  const at::Tensor& rotary_sin_;
   const ForwardInput& input_;
   std::vector<HookPoint> hooks_;  // ascending
   const HookFunction& function_;
   size_t served_ = 0;
-  int64_t batch_, tokens_, cached_;
+  int64_t batch_, tokens_;
+  std::vector<Segment> segments_;  // of the layer's tokens; a row each where nothing is packed
+  at::Tensor positions_;           // [T] of packed tokens
+  at::Tensor cos_, sin_;           // [T, 1, dims / 2]
   std::vector<std::pair<int, at::Tensor>> masks_;  // by window
 };
 

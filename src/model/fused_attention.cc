@@ -30,17 +30,41 @@ inline float ExpNonPositive(float x) {
   return p * std::bit_cast<float>((static_cast<int32_t>(n) + 127) << 23);
 }
 
-struct HeadView {  // one query head with its key/value head
-  const float *q, *v;
-  int64_t q_stride, v_stride, out_stride;
+struct HeadView {  // one query head of one segment
+  const float* q;
   float* out;
+  int64_t q_stride, out_stride;
 };
 
-// keys: [E, padded] transposed, so that the loop over keys is contiguous. scores: room for
-// `padded`.
-ASSAY_CLONES void AttendHead(const HeadView& head, const float* keys, int64_t padded,
-                             int64_t queries, int64_t total, int64_t width, float scale,
-                             int64_t window, float* scores) {
+// What a segment's queries attend to, for one key head: padded to whole vectors.
+struct KeysAndValues {
+  int64_t total = 0, padded = 0;
+  std::vector<float> keys;    // [E, padded], so that the loop over keys is contiguous
+  std::vector<float> values;  // [total, E]
+};
+
+void Gather(const at::Tensor& k, const at::Tensor& v, const Segment& segment, int64_t group,
+            KeysAndValues& out) {
+  const int64_t width = k.size(2);
+  out.total = segment.prefix_count + segment.count;
+  out.padded = (out.total + 15) / 16 * 16;
+  out.keys.resize(static_cast<size_t>(width * out.padded));
+  out.values.resize(static_cast<size_t>(out.total * width));
+  const float* k_data = k.data_ptr<float>() + group * k.stride(1);
+  const float* v_data = v.data_ptr<float>() + group * v.stride(1);
+  for (int64_t j = 0; j < out.total; ++j) {
+    const int64_t token = j < segment.prefix_count ? segment.prefix_begin + j
+                                                   : segment.begin + j - segment.prefix_count;
+    const float* key = k_data + token * k.stride(0);
+    for (int64_t e = 0; e < width; ++e) out.keys[static_cast<size_t>(e * out.padded + j)] = key[e];
+    std::copy_n(v_data + token * v.stride(0), width, out.values.data() + j * width);
+  }
+}
+
+// The queries are the last `queries` of all tokens. scores: room for all.
+ASSAY_CLONES void AttendHead(const HeadView& head, const float* keys, const float* values,
+                             int64_t padded, int64_t queries, int64_t total, int64_t width,
+                             float scale, int64_t window, float* scores) {
   for (int64_t t = 0; t < queries; ++t) {
     const int64_t end = total - queries + t + 1;
     const int64_t begin = window > 0 ? std::max<int64_t>(0, end - window) : 0;
@@ -60,7 +84,7 @@ ASSAY_CLONES void AttendHead(const HeadView& head, const float* keys, int64_t pa
     std::fill(out, out + width, 0.0F);
     for (int64_t j = begin; j < end; ++j) {
       const float weight = scores[j];
-      const float* v = head.v + j * head.v_stride;
+      const float* v = values + j * width;
       for (int64_t e = 0; e < width; ++e) out[e] += weight * v[e];
     }
     const float inverse = 1 / sum;
@@ -71,46 +95,38 @@ ASSAY_CLONES void AttendHead(const HeadView& head, const float* keys, int64_t pa
 }  // namespace
 
 bool CanFuseAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  const bool usable = q.is_cpu() && q.scalar_type() == at::kFloat && q.stride(-1) == 1 &&
-                      k.stride(-1) == 1 && v.stride(-1) == 1 &&
-                      !(at::GradMode::is_enabled() &&
-                        (q.requires_grad() || k.requires_grad() || v.requires_grad()));
-  // Beyond this the blocked matrix product wins (bench/forward_bench).
-  return usable && q.size(2) * q.size(3) <= 128 * 32;
+  return q.is_cpu() && q.scalar_type() == at::kFloat && q.stride(-1) == 1 && k.stride(-1) == 1 &&
+         v.stride(-1) == 1 &&
+         !(at::GradMode::is_enabled() &&
+           (q.requires_grad() || k.requires_grad() || v.requires_grad()));
 }
 
 at::Tensor FusedCausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                double scale, int window) {
-  const int64_t batch = q.size(0), heads = q.size(1), queries = q.size(2), width = q.size(3),
-                groups = k.size(1), total = k.size(2);
-  ASSAY_CHECK(total >= queries && heads % groups == 0 && v.sizes() == k.sizes() &&
-              k.size(0) == batch && k.size(3) == width);
-  at::Tensor out = at::empty({batch, queries, heads, width}, q.options());
-  const int64_t padded = (total + 15) / 16 * 16, shared = heads / groups;
-  const float* q_data = q.data_ptr<float>();
-  const float* k_data = k.data_ptr<float>();
-  const float* v_data = v.data_ptr<float>();
+                                double scale, int window, std::span<const Segment> segments) {
+  const int64_t heads = q.size(1), width = q.size(2), groups = k.size(1), shared = heads / groups;
+  ASSAY_CHECK(heads % groups == 0 && v.sizes() == k.sizes() && k.size(2) == width);
+  at::Tensor out = at::empty({q.size(0), heads, width}, q.options());
   auto* out_data = out.data_ptr<float>();
-  const int64_t grain = std::max<int64_t>(1, 32768 / (shared * queries * total * width + 1));
-  at::parallel_for(0, batch * groups, grain, [&](int64_t begin, int64_t end) {
-    std::vector<float> keys(static_cast<size_t>(width * padded)),
-        scores(static_cast<size_t>(padded));
+  const auto items = static_cast<int64_t>(segments.size()) * groups;
+  const int64_t mean_tokens =
+      q.size(0) / std::max<int64_t>(1, static_cast<int64_t>(segments.size()));
+  const int64_t grain =
+      std::max<int64_t>(1, 32768 / (shared * mean_tokens * mean_tokens * width + 1));
+  at::parallel_for(0, items, grain, [&](int64_t begin, int64_t end) {
+    KeysAndValues seen;
+    std::vector<float> scores;
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t b = i / groups, g = i % groups;
-      const float* k_head = k_data + b * k.stride(0) + g * k.stride(1);
-      for (int64_t j = 0; j < total; ++j) {
-        for (int64_t e = 0; e < width; ++e)
-          keys[static_cast<size_t>(e * padded + j)] = k_head[j * k.stride(2) + e];
-      }
-      for (int64_t h = g * shared; h < (g + 1) * shared; ++h) {
-        const HeadView head{.q = q_data + b * q.stride(0) + h * q.stride(1),
-                            .v = v_data + b * v.stride(0) + g * v.stride(1),
-                            .q_stride = q.stride(2),
-                            .v_stride = v.stride(2),
-                            .out_stride = heads * width,
-                            .out = out_data + (b * queries * heads + h) * width};
-        AttendHead(head, keys.data(), padded, queries, total, width, static_cast<float>(scale),
-                   window, scores.data());
+      const Segment& segment = segments[static_cast<size_t>(i / groups)];
+      Gather(k, v, segment, i % groups, seen);
+      scores.resize(static_cast<size_t>(seen.padded));
+      for (int64_t h = i % groups * shared; h < (i % groups + 1) * shared; ++h) {
+        const HeadView head{
+            .q = q.data_ptr<float>() + segment.begin * q.stride(0) + h * q.stride(1),
+            .out = out_data + (segment.begin * heads + h) * width,
+            .q_stride = q.stride(0),
+            .out_stride = heads * width};
+        AttendHead(head, seen.keys.data(), seen.values.data(), seen.padded, segment.count,
+                   seen.total, width, static_cast<float>(scale), window, scores.data());
       }
     }
   });

@@ -5,16 +5,19 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <span>
+
+#include "model/token_batch.h"
+
 namespace assay::model {
 
-// Whether FusedCausalAttention may and should be used: CPU, float32, no gradients wanted, and a
-// problem size at which it beats matrix products.
+// Whether FusedCausalAttention can be used: CPU, float32, no gradients wanted.
 bool CanFuseAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
-// q: [B, H, T, E]; k, v: [B, K, S, E], S >= T, H a multiple of K; any strides. Query t is at
-// position S - T + t and sees keys up to its own position, at most `window` of them if window > 0.
-// Returns softmax(scale * q k^T) v as [B, T, H, E].
+// softmax(scale q k^T) v within each prompt of a packed batch. q: [N, H, E]; k, v: [N, K, E], H a
+// multiple of K, rows of E contiguous, other strides any. A token sees itself and what precedes it
+// in its prompt, at most `window` tokens if window > 0. Returns [N, H, E].
 at::Tensor FusedCausalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                double scale, int window);
+                                double scale, int window, std::span<const Segment> segments);
 
 }  // namespace assay::model

@@ -9,50 +9,64 @@
 #include <ostream>
 #include <vector>
 
+#include "model/attention.h"
 #include "model/model_testing.h"
 
 namespace assay::model {
 namespace {
 
 struct Shape {
-  int64_t batch, heads, groups, queries, total, width;
-  int window;
+  std::vector<Segment> segments;
+  int64_t heads, groups, width;
+  int window = 0;
 };
 
 std::ostream& operator<<(std::ostream& out, const Shape& s) {
-  return out << "B" << s.batch << " H" << s.heads << " K" << s.groups << " T" << s.queries << " S"
-             << s.total << " E" << s.width << " window " << s.window;
+  for (const Segment& segment : s.segments) {
+    out << segment.prefix_begin << "+" << segment.prefix_count << ">" << segment.begin << "+"
+        << segment.count << " ";
+  }
+  return out << "H" << s.heads << " K" << s.groups << " E" << s.width << " window " << s.window;
 }
 
-// The definition, one number at a time. q: [B, H, T, E]; k, v: [B, K, S, E]; returns [B, T, H, E]
-// float64.
+// Prompts of equal length without prefixes.
+std::vector<Segment> Rows(int64_t rows, int64_t tokens) {
+  std::vector<Segment> out;
+  for (int64_t row = 0; row < rows; ++row) out.push_back({.begin = row * tokens, .count = tokens});
+  return out;
+}
+
+// The definition, one number at a time. q: [N, H, E]; k, v: [N, K, E]; returns [N, H, E] float64.
 at::Tensor SlowAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                         double scale, int window) {
-  const int64_t batch = q.size(0), heads = q.size(1), queries = q.size(2), width = q.size(3),
-                total = k.size(2), shared = heads / k.size(1);
+                         double scale, const Shape& shape) {
   const at::Tensor q64 = q.to(at::kDouble).contiguous(), k64 = k.to(at::kDouble).contiguous(),
                    v64 = v.to(at::kDouble).contiguous();
-  const auto q_at = q64.accessor<double, 4>(), k_at = k64.accessor<double, 4>(),
-             v_at = v64.accessor<double, 4>();
-  at::Tensor out = at::zeros({batch, queries, heads, width}, at::kDouble);
-  auto out_at = out.accessor<double, 4>();
-  for (int64_t b = 0; b < batch; ++b) {
-    for (int64_t h = 0; h < heads; ++h) {
-      for (int64_t t = 0; t < queries; ++t) {
-        const int64_t position = total - queries + t;
-        std::vector<double> weights(static_cast<size_t>(total), 0.0);
+  const auto q_at = q64.accessor<double, 3>(), k_at = k64.accessor<double, 3>(),
+             v_at = v64.accessor<double, 3>();
+  at::Tensor out = at::zeros(q.sizes(), at::kDouble);
+  auto out_at = out.accessor<double, 3>();
+  const int64_t shared = shape.heads / shape.groups;
+  for (const Segment& segment : shape.segments) {
+    std::vector<int64_t> prompt;
+    for (int64_t j = 0; j < segment.prefix_count; ++j) prompt.push_back(segment.prefix_begin + j);
+    for (int64_t t = 0; t < segment.count; ++t) {
+      const int64_t token = segment.begin + t;
+      prompt.push_back(token);
+      const auto position = static_cast<int64_t>(prompt.size()) - 1;
+      for (int64_t h = 0; h < shape.heads; ++h) {
         double sum = 0;
         for (int64_t j = 0; j <= position; ++j) {
-          if (window > 0 && position - j >= window) continue;
+          if (shape.window > 0 && position - j >= shape.window) continue;
+          const int64_t key = prompt[static_cast<size_t>(j)];
           double dot = 0;
-          for (int64_t e = 0; e < width; ++e) dot += q_at[b][h][t][e] * k_at[b][h / shared][j][e];
-          sum += weights[static_cast<size_t>(j)] = std::exp(scale * dot);
+          for (int64_t e = 0; e < shape.width; ++e)
+            dot += q_at[token][h][e] * k_at[key][h / shared][e];
+          const double weight = std::exp(scale * dot);
+          sum += weight;
+          for (int64_t e = 0; e < shape.width; ++e)
+            out_at[token][h][e] += weight * v_at[key][h / shared][e];
         }
-        for (int64_t j = 0; j < total; ++j) {
-          for (int64_t e = 0; e < width; ++e) {
-            out_at[b][t][h][e] += weights[static_cast<size_t>(j)] / sum * v_at[b][h / shared][j][e];
-          }
-        }
+        for (int64_t e = 0; e < shape.width; ++e) out_at[token][h][e] /= sum;
       }
     }
   }
@@ -65,59 +79,65 @@ TEST_P(FusedAttentionTest, EqualsTheDefinition) {
   const c10::InferenceMode guard;
   const Shape s = GetParam();
   at::manual_seed(7);
-  // As the forward has them: [B, T, H, E] seen as [B, H, T, E].
-  const at::Tensor q = at::randn({s.batch, s.queries, s.heads, s.width}).transpose(1, 2) * 2;
-  const at::Tensor k = at::randn({s.batch, s.total, s.groups, s.width}).transpose(1, 2);
-  const at::Tensor v = at::randn({s.batch, s.total, s.groups, s.width}).transpose(1, 2);
+  const int64_t tokens = s.segments.back().begin + s.segments.back().count;
+  // As the forward has them: parts of one tensor.
+  const at::Tensor qkv = at::randn({tokens, s.heads + 2 * s.groups, s.width}) * 1.5;
+  const at::Tensor q = qkv.narrow(1, 0, s.heads), k = qkv.narrow(1, s.heads, s.groups),
+                   v = qkv.narrow(1, s.heads + s.groups, s.groups);
   const double scale = 1 / std::sqrt(static_cast<double>(s.width));
   ASSERT_TRUE(CanFuseAttention(q, k, v));
-  const at::Tensor fast = FusedCausalAttention(q, k, v, scale, s.window);
-  EXPECT_LT(LargestDifference(fast, SlowAttention(q, k, v, scale, s.window)), 2e-6);
-  const at::Tensor plain =
-      FusedCausalAttention(q.contiguous(), k.contiguous(), v.contiguous(), scale, s.window);
+  const at::Tensor slow = SlowAttention(q, k, v, scale, s);
+  const at::Tensor fast = FusedCausalAttention(q, k, v, scale, s.window, s.segments);
+  EXPECT_LT(LargestDifference(fast, slow), 4e-6);
+  const at::Tensor plain = FusedCausalAttention(q.contiguous(), k.contiguous(), v.contiguous(),
+                                                scale, s.window, s.segments);
   EXPECT_EQ(LargestDifference(fast, plain), 0) << "strides change nothing";
+  EXPECT_LT(LargestDifference(PackedAttention(q, k, v, scale, s.window, s.segments), slow), 4e-6);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Shapes, FusedAttentionTest,
     testing::Values(
-        Shape{1, 1, 1, 1, 1, 1, 0}, Shape{2, 3, 3, 5, 5, 7, 0}, Shape{1, 4, 4, 16, 16, 8, 0},
-        Shape{3, 2, 2, 17, 17, 5, 0}, Shape{2, 8, 8, 40, 40, 16, 0}, Shape{1, 2, 2, 63, 63, 64, 0},
+        Shape{Rows(1, 1), 1, 1, 1}, Shape{Rows(2, 5), 3, 3, 7}, Shape{Rows(1, 16), 4, 4, 8},
+        Shape{Rows(3, 17), 2, 2, 5}, Shape{Rows(2, 40), 8, 8, 16}, Shape{Rows(1, 63), 2, 2, 64},
         // Grouped queries.
-        Shape{2, 4, 2, 9, 9, 8, 0}, Shape{2, 8, 1, 12, 12, 4, 0},
-        // A cached prefix.
-        Shape{2, 2, 2, 1, 20, 8, 0}, Shape{1, 4, 2, 3, 33, 6, 0}, Shape{1, 2, 2, 2, 700, 8, 0},
+        Shape{Rows(2, 9), 4, 2, 8}, Shape{Rows(2, 12), 8, 1, 4},
+        // Prompts of different lengths; with shared beginnings.
+        Shape{{{0, 3}, {3, 17}, {20, 1}}, 2, 2, 8}, Shape{{{0, 20}, {20, 1, 0, 19}}, 2, 2, 8},
+        Shape{{{0, 9}, {9, 33}, {42, 3, 9, 30}, {45, 2, 0, 9}, {47, 5, 9, 1}}, 4, 2, 6},
+        Shape{{{0, 698}, {698, 2, 0, 698}}, 2, 2, 8},
         // Windows: one key, fewer than the tokens, exactly the tokens, more; with a prefix.
-        Shape{1, 2, 2, 10, 10, 8, 1}, Shape{2, 2, 2, 19, 19, 8, 4}, Shape{1, 2, 2, 10, 10, 8, 10},
-        Shape{1, 2, 2, 10, 10, 8, 99}, Shape{2, 4, 2, 5, 40, 8, 7}));
+        Shape{Rows(1, 10), 2, 2, 8, 1}, Shape{Rows(2, 19), 2, 2, 8, 4},
+        Shape{Rows(1, 10), 2, 2, 8, 10}, Shape{Rows(1, 10), 2, 2, 8, 99},
+        Shape{{{0, 40}, {40, 5, 0, 35}, {45, 3, 0, 2}}, 4, 2, 8, 7}));
 
 TEST(FusedAttentionTest, LargeScoresNeitherOverflowNorLoseTheWinner) {
   const c10::InferenceMode guard;
-  const at::Tensor q = at::full({1, 1, 3, 2}, 100.0F);
-  at::Tensor k = at::zeros({1, 1, 3, 2});
-  k.select(2, 0).fill_(100.0F);   // a score of 20,000
-  k.select(2, 1).fill_(-100.0F);  // and one of -20,000
-  const at::Tensor v = at::arange(6, at::kFloat).view({1, 1, 3, 2});
-  const at::Tensor out = FusedCausalAttention(q, k, v, 1.0, 0);
-  EXPECT_LT(LargestDifference(out, v.select(2, 0).view({1, 1, 1, 2}).expand({1, 3, 1, 2})), 1e-6);
+  const at::Tensor q = at::full({3, 1, 2}, 100.0F);
+  at::Tensor k = at::zeros({3, 1, 2});
+  k.select(0, 0).fill_(100.0F);   // a score of 20,000
+  k.select(0, 1).fill_(-100.0F);  // and one of -20,000
+  const at::Tensor v = at::arange(6, at::kFloat).view({3, 1, 2});
+  const at::Tensor out = FusedCausalAttention(q, k, v, 1.0, 0, Rows(1, 3));
+  EXPECT_LT(LargestDifference(out, v.narrow(0, 0, 1).expand({3, 1, 2})), 1e-6);
 }
 
 TEST(FusedAttentionTest, ResultDoesNotDependOnTheNumberOfThreads) {
   const c10::InferenceMode guard;
   at::manual_seed(3);
-  const at::Tensor q = at::randn({16, 4, 30, 16}), k = at::randn({16, 4, 30, 16}),
-                   v = at::randn({16, 4, 30, 16});
+  const at::Tensor q = at::randn({16 * 30, 4, 16}), k = at::randn({16 * 30, 4, 16}),
+                   v = at::randn({16 * 30, 4, 16});
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
-  const at::Tensor one = FusedCausalAttention(q, k, v, 0.25, 0);
+  const at::Tensor one = FusedCausalAttention(q, k, v, 0.25, 0, Rows(16, 30));
   at::set_num_threads(2);
-  const at::Tensor two = FusedCausalAttention(q, k, v, 0.25, 0);
+  const at::Tensor two = FusedCausalAttention(q, k, v, 0.25, 0, Rows(16, 30));
   at::set_num_threads(threads);
   EXPECT_TRUE(at::equal(one, two));
 }
 
 TEST(FusedAttentionTest, IsNotUsedWhereGradientsOrOtherTypesAreAskedFor) {
-  const at::Tensor plain = at::randn({1, 2, 4, 8});
+  const at::Tensor plain = at::randn({4, 2, 8});
   EXPECT_TRUE(CanFuseAttention(plain, plain, plain));
   const at::Tensor half = plain.to(at::kBFloat16);
   EXPECT_FALSE(CanFuseAttention(half, half, half));

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -72,9 +73,14 @@ void Transformer::To(const std::string& device, at::ScalarType dtype) {
 void Transformer::Forward(const ForwardInput& input, const std::vector<HookPoint>& hooks,
                           const HookFunction& function) const {
   ASSAY_CHECK(input.ids.dim() == 2 && input.ids.scalar_type() == at::kLong);
-  ASSAY_CHECK(config_.causal || (input.prefix == nullptr && input.save == nullptr));
-  const int64_t positions =
-      input.ids.size(1) + (input.prefix != nullptr ? input.prefix->length() : 0);
+  int64_t positions = input.ids.size(1);
+  if (!input.segments.empty()) {
+    ASSAY_CHECK(config_.causal && input.ids.size(0) == 1);
+    CheckSegments(input.segments, input.ids.size(1));
+    positions = 0;
+    for (const Segment& segment : input.segments)
+      positions = std::max(positions, segment.prefix_count + segment.count);
+  }
   if (positions > config_.max_positions) {
     Fail(ErrorKind::kBadInput, "a sequence of {} tokens; the model has {} positions", positions,
          config_.max_positions);

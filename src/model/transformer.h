@@ -1,35 +1,31 @@
 // One transformer for every supported architecture: a forward pass over token ids that stops as
-// soon as the last hook asked for is served, and can start from the cached keys and values of a
-// prefix. Const members are safe to call from several threads. The forward is differentiable;
-// callers that need no gradients hold a c10::InferenceMode guard (it is not set here, because
-// training uses the same code).
+// soon as the last hook asked for is served, over rows of tokens or over prompts packed side by
+// side that share beginnings. Const members are safe to call from several threads. The forward is
+// differentiable; callers that need no gradients hold a c10::InferenceMode guard (it is not set
+// here, because training uses the same code).
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "model/hook_point.h"
+#include "model/token_batch.h"
 #include "model/transformer_config.h"
 #include "model/transformer_weights.h"
 
 namespace assay::model {
 
-// Keys (after rotation) and values of earlier tokens, one entry a layer: [B, kv_heads, P, d_head].
-struct KvCache {
-  std::vector<at::Tensor> keys, values;
-  int64_t length() const { return keys.empty() ? 0 : keys.front().size(2); }
-};
-
 struct ForwardInput {
   at::Tensor ids;  // [B, T] int64. Causal models: rows may be padded on the right with any valid id
   at::Tensor attention_mask;  // [B, T] int64, encoders only: 0 marks padding. Undefined: no padding
-  const KvCache* prefix = nullptr;  // causal models: tokens before `ids`; borrowed
-  KvCache* save = nullptr;  // if given, receives keys and values of prefix and own tokens for every
-                            // layer computed
+  // Causal models: prompts side by side, B = 1 (token_batch.h); borrowed. Hooks of a layer then
+  // hold the tokens of the segments at least as deep, which come first. No attention patterns.
+  std::span<const Segment> segments;
 };
 
 // Called once for each hook asked for, in order. A function may assign a new tensor of the same

@@ -250,61 +250,71 @@ TEST_P(TransformerTest, GradientsFlowAndDoNotChangeValues) {
 INSTANTIATE_TEST_SUITE_P(Architectures, TransformerTest,
                          testing::ValuesIn(AllArchitecturesForTests()), ArchitectureTestName);
 
-TEST_P(CausalTransformerTest, ACachedPrefixEqualsTheWholeForward) {
-  const Transformer model = TinyTransformer(GetParam());
-  const at::Tensor ids = RandomIds(2, 14, 29);
+// Three prompts side by side, the second without the four tokens that it begins with as the first
+// does, the third alone. Shallow ones leave when they are done.
+TEST_P(CausalTransformerTest, PackedPromptsEqualTheirOwnForwards) {
+  const c10::InferenceMode off(false);
+  Transformer model = TinyTransformer(GetParam());
+  const at::Tensor first = RandomIds(1, 11, 29), third = RandomIds(1, 6, 29),
+                   rest = RandomIds(1, 8, 29), second = at::cat({first.narrow(1, 0, 4), rest}, 1);
+  const std::vector<Segment> segments = {
+      {.begin = 0, .count = 11},
+      {.begin = 11, .count = 8, .prefix_begin = 0, .prefix_count = 4, .depth = 1},
+      {.begin = 19, .count = 6, .depth = 0}};
+  const ForwardInput packed{.ids = at::cat({first, rest, third}, 1), .segments = segments};
   std::vector<HookPoint> hooks;
   for (const HookPoint& hook : AllHooks(model.config())) {
     if (hook.site != HookSite::kPattern) hooks.push_back(hook);
   }
-  const Values whole = ReadAll(model, {.ids = ids}, hooks);
-  for (const int64_t split : {1, 3, 7, 13}) {
-    KvCache cache;
-    model.Forward({.ids = ids.narrow(1, 0, split), .save = &cache}, {}, {});
-    EXPECT_EQ(cache.length(), split);
-    const ForwardInput rest{.ids = ids.narrow(1, split, 14 - split), .prefix = &cache};
-    for (const auto& [hook, value] : ReadAll(model, rest, hooks)) {
-      EXPECT_LT(LargestDifference(value, whole.at(hook).narrow(1, split, 14 - split)), 2e-5)
-          << HookName(hook, model.config()) << " after " << split;
+  const auto check = [&](double tolerance) {
+    const Values a = ReadAll(model, {.ids = first}, hooks),
+                 b = ReadAll(model, {.ids = second}, hooks),
+                 c = ReadAll(model, {.ids = third}, hooks);
+    for (const auto& [hook, value] : ReadAll(model, packed, hooks)) {
+      const std::string name = HookName(hook, model.config());
+      ASSERT_EQ(value.size(1), hook.layer <= 0 ? 25 : hook.layer == 1 ? 19 : 11) << name;
+      EXPECT_LT(LargestDifference(value.narrow(1, 0, 11), a.at(hook)), tolerance) << name;
+      if (hook.layer <= 1) {
+        EXPECT_LT(LargestDifference(value.narrow(1, 11, 8), b.at(hook).narrow(1, 4, 8)), tolerance)
+            << name;
+      }
+      if (hook.layer <= 0) {
+        EXPECT_LT(LargestDifference(value.narrow(1, 19, 6), c.at(hook)), tolerance) << name;
+      }
     }
-    // Asking for the pattern takes the other way to attend.
-    const HookPoint pattern = BlockHook(HookSite::kPattern, 2, model.config());
-    const Values other = ReadAll(model, rest, {pattern, Logits(model)});
-    EXPECT_EQ(other.at(pattern).size(3), 14);
-    EXPECT_LT(LargestDifference(other.at(Logits(model)),
-                                whole.at(Logits(model)).narrow(1, split, 14 - split)),
-              2e-5);
+  };
+  {
+    const c10::InferenceMode guard;
+    check(2e-5);
   }
+  // Weights that want gradients take the other way to attend.
+  for (auto& [name, tensor] : NamedTensors(model.mutable_weights())) tensor->requires_grad_();
+  check(2e-5);
 }
 
-TEST_P(CausalTransformerTest, ACacheGrowsTokenByToken) {
+TEST_P(CausalTransformerTest, PackedPromptsAreAsLongAsTheModelAllows) {
   const Transformer model = TinyTransformer(GetParam());
-  const at::Tensor ids = RandomIds(1, 9, 29);
-  const at::Tensor whole = model.Read({.ids = ids}, Logits(model));
-  KvCache cache;
-  for (int64_t t = 0; t < 9; ++t) {
-    KvCache longer;
-    at::Tensor logits;
-    model.Forward({.ids = ids.narrow(1, t, 1), .prefix = t > 0 ? &cache : nullptr, .save = &longer},
-                  {Logits(model)}, [&](const HookPoint&, at::Tensor& value) { logits = value; });
-    EXPECT_LT(LargestDifference(logits, whole.narrow(1, t, 1)), 2e-5) << t;
-    cache = std::move(longer);
-  }
-  EXPECT_EQ(cache.length(), 9);
-  const base::Error error =
-      ErrorOf([&] { model.Read({.ids = RandomIds(1, 16, 29), .prefix = &cache}, Logits(model)); });
-  EXPECT_THAT(error.what(), AllOf(HasSubstr("25"), HasSubstr("24")));
-}
-
-TEST_P(CausalTransformerTest, ACacheHoldsOnlyTheLayersThatWereRun) {
-  const Transformer model = TinyTransformer(GetParam());
-  KvCache cache;
-  model.Forward({.ids = RandomIds(2, 5, 29), .save = &cache},
-                {BlockHook(HookSite::kMlpPost, 1, model.config())},
-                [](const HookPoint&, at::Tensor&) {});
-  ASSERT_EQ(cache.keys.size(), 2U);
-  EXPECT_EQ(cache.values[1].sizes().vec(),
-            (std::vector<int64_t>{2, model.config().kv_heads, 5, model.config().d_head}));
+  const at::Tensor ids = RandomIds(1, 40, 29);
+  const auto read = [&](const std::vector<Segment>& segments) {
+    return model.Read({.ids = ids, .segments = segments}, Logits(model));
+  };
+  EXPECT_EQ(
+      read({{.begin = 0, .count = 20}, {.begin = 20, .count = 20, .prefix_count = 4}}).size(1), 40);
+  const auto message = [&](const std::vector<Segment>& segments) {
+    return std::string(ErrorOf([&] { read(segments); }).what());
+  };
+  EXPECT_THAT(message({{.begin = 0, .count = 20}, {.begin = 20, .count = 20, .prefix_count = 5}}),
+              AllOf(HasSubstr("25"), HasSubstr("24")));
+  // Gaps, a prefix longer than its segment, one that has a prefix itself, rising depth.
+  for (const std::vector<Segment>& wrong : std::vector<std::vector<Segment>>{
+           {{.begin = 0, .count = 20}},
+           {{.begin = 0, .count = 20}, {.begin = 21, .count = 19}},
+           {{.begin = 0, .count = 2}, {.begin = 2, .count = 38, .prefix_count = 3}},
+           {{.begin = 0, .count = 20},
+            {.begin = 20, .count = 10, .prefix_count = 2},
+            {.begin = 30, .count = 10, .prefix_begin = 20, .prefix_count = 2}},
+           {{.begin = 0, .count = 20, .depth = 1}, {.begin = 20, .count = 20, .depth = 2}}})
+    EXPECT_EQ(ErrorOf([&] { read(wrong); }).kind(), ErrorKind::kInternal);
 }
 
 INSTANTIATE_TEST_SUITE_P(Architectures, CausalTransformerTest,

@@ -327,23 +327,33 @@ std::vector<LossPoint> ReadLossCurve(const fs::path& checkpoint_folder) {
       model::SafetensorsFile::Open(StatePath(checkpoint_folder)).metadata().at("curve"));
 }
 
-double MeanLoss(const Transformer& model, const std::vector<std::vector<TokenId>>& sequences) {
+TokenScore ScoreDocument(const Transformer& model, std::span<const TokenId> document) {
   const at::NoGradGuard guard;
-  double sum = 0;
-  int64_t count = 0;
-  for (const auto& sequence : sequences) {
-    if (sequence.size() < 2) continue;
+  const auto logits_hook = model::ParseHook("logits", model.config());
+  const size_t width = static_cast<size_t>(model.config().max_positions), stride = width / 2;
+  TokenScore score;
+  for (size_t done = 1; done < document.size();) {
+    const size_t end = std::min(document.size(), done == 1 ? width + 1 : done + stride);
+    const size_t begin = end - std::min(end, width + 1);  // the last token is predicted only
+    std::vector<TokenId> window(document.begin() + static_cast<ptrdiff_t>(begin),
+                                document.begin() + static_cast<ptrdiff_t>(end));
+    window[0] = document[0];
     const at::Tensor ids =
-        at::tensor(at::ArrayRef<TokenId>(sequence.data(), sequence.size()), at::kInt).to(at::kLong);
-    const auto length = static_cast<int64_t>(sequence.size());
-    const at::Tensor logits = model.Read({.ids = ids.narrow(0, 0, length - 1).unsqueeze(0)},
-                                         model::ParseHook("logits", model.config()));
-    sum += at::cross_entropy_loss(logits[0].to(at::kFloat), ids.narrow(0, 1, length - 1), {},
-                                  at::Reduction::Sum)
-               .item<double>();
-    count += length - 1;
+        at::tensor(at::ArrayRef<TokenId>(window.data(), window.size()), at::kInt).to(at::kLong);
+    const auto inputs = static_cast<int64_t>(window.size()) - 1,
+               scored = static_cast<int64_t>(end - done);
+    const at::Tensor logits =
+        model.Read({.ids = ids.narrow(0, 0, inputs).unsqueeze(0)}, logits_hook)
+            .select(0, 0)
+            .narrow(0, inputs - scored, scored);
+    score.log_probability -=
+        at::cross_entropy_loss(logits.to(at::kFloat), ids.narrow(0, inputs + 1 - scored, scored),
+                               {}, at::Reduction::Sum)
+            .item<double>();
+    score.tokens += scored;
+    done = end;
   }
-  return count > 0 ? sum / static_cast<double>(count) : 0;
+  return score;
 }
 
 }  // namespace assay::training

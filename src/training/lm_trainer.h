@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/options.h"
 #include "model/transformer.h"
+#include "training/ngram_lm.h"
 #include "training/optimizer.h"
 
 namespace assay::training {
@@ -95,9 +97,11 @@ model::Transformer TrainLanguageModel(const model::TransformerConfig& config,
 // The loss curve kept with a checkpoint, for drawing; empty when there is none.
 std::vector<LossPoint> ReadLossCurve(const std::filesystem::path& checkpoint_folder);
 
-// Mean negative log-likelihood of the tokens after the first of every sequence, nats a token
-// (causal models).
-double MeanLoss(const model::Transformer& model,
-                const std::vector<std::vector<TokenId>>& sequences);
+// Every token of the document but the first, given what precedes it (causal models). Documents
+// longer than the model's positions are read in windows that begin with BOS and overlap by half,
+// and a window's first half is context only: every token has at least half the positions of
+// context, where the document has as much. That is the nearest a model of fixed length comes to the
+// whole history that an n-gram model is given.
+TokenScore ScoreDocument(const model::Transformer& model, std::span<const TokenId> document);
 
 }  // namespace assay::training

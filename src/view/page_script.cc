@@ -45,6 +45,8 @@ std::string_view PageScript() {
   });
 
   // Under the pointer, a node of the graph stands out with everything that leads to it and follows from it.
+  // A picture wider than the page begins where the neuron fires, on the right.
+  for (const frame of all('.graph')) frame.scrollLeft = frame.scrollWidth;
   for (const picture of all('svg.picture')) {
     const edges = all('.edge', picture);
     const reach = (start, from, to) => {
