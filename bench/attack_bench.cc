@@ -32,7 +32,7 @@ double PgdSeconds(const assay::model::ImageClassifier& model, const at::Tensor& 
 }  // namespace
 
 int main(int argc, char** argv) {
-  assay::model::PrepareProcess();
+  assay::model::PrepareProcess(argv);
   assay::model::SetThreads(1);
   const std::string path =
       argc > 1 ? argv[1] : ASSAY_SOURCE_DIR "/../shared/models/idc_resnet18w16_aug.pt";

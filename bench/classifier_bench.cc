@@ -39,8 +39,8 @@ void Measure(const char* name, const ImageClassifier& classifier) {
 
 }  // namespace
 
-int main() {
-  assay::model::PrepareProcess();
+int main(int, char** argv) {
+  assay::model::PrepareProcess(argv);
   fmt::print("{} threads\n", assay::model::Threads());
   const auto network = std::make_shared<assay::model::ImageNetwork>(
       assay::model::ImageArchitecture("resnet18w16", 2), 1);

@@ -46,7 +46,7 @@ void Measure(const Transformer& model, int64_t rows, int64_t tokens, bool head) 
 }  // namespace
 
 int main(int argc, char** argv) {
-  assay::model::PrepareProcess();
+  assay::model::PrepareProcess(argv);
   assay::bench::PrintLoad();
   const bool full = assay::bench::HasFlag({argv + 1, static_cast<size_t>(argc - 1)}, "--full");
   const Transformer model = assay::bench::GptTwoSmall();

@@ -54,6 +54,13 @@ void Collect(const Subject& subject, const fs::path& text, store::RunStore& stor
   collector.Finish(store);
 }
 
+// Floating-point operations of a token in one block, attention's own left out.
+double FlopsPerTokenLayer(const model::TransformerConfig& config) {
+  const double d = config.d_model, heads = config.heads + 2 * config.kv_heads;
+  return 2 * d *
+         (config.d_head * (heads + config.heads) + (config.gated_mlp ? 3.0 : 2.0) * config.d_mlp);
+}
+
 struct Measured {
   size_t neurons = 0;
   double seconds = 0;       // bench::Now's
@@ -80,10 +87,13 @@ Measured Graphs(const Subject& subject, store::RunStore& store, std::span<const 
   const double n = static_cast<double>(out.neurons);
   fmt::print(
       "{:6} neurons {:9.1f} neurons/s {:5.0f} prompts, {:6.1f} forwards, {:7.0f} tokens a neuron; "
-      "{:3.0f}% in the model; peak {:5.0f} MB\n",
+      "{:3.0f}% in the model; {:5.1f} GFLOP/s; peak {:5.0f} MB\n",
       out.neurons, out.PerSecond(), static_cast<double>(out.stats.requests) / n,
       static_cast<double>(out.stats.forwards) / n, static_cast<double>(out.stats.tokens) / n,
-      100 * out.stats.model_seconds / out.wall_seconds, bench::PeakMemoryMb());
+      100 * out.stats.model_seconds / out.wall_seconds,
+      static_cast<double>(out.stats.token_layers) * FlopsPerTokenLayer(subject.network.config()) /
+          out.seconds / 1e9,
+      bench::PeakMemoryMb());
   return out;
 }
 
@@ -110,6 +120,9 @@ void Measure(const fs::path& folder, const fs::path& text, bool full) {
   const Measured few = fast(100), many = fast(800);
   const bool whole = full || units.size() < 1000;
   const Measured all = whole ? fast(units.size()) : many;
+  const auto& config = subject.network.config();
+  fmt::print("the machine's matrix product of 2048 x {} x {}: {:.1f} GFLOP/s\n", config.d_model,
+             config.d_mlp, bench::SgemmGflops(2048, config.d_model, config.d_mlp));
   fmt::print("1 thread, one request at a time\n");
   measure::NaiveProber naive(subject.network);
   // Of all neurons where that takes a minute or two: a sample asks for more or fewer prompts.
@@ -132,7 +145,7 @@ void Measure(const fs::path& folder, const fs::path& text, bool full) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  assay::model::PrepareProcess();
+  assay::model::PrepareProcess(argv);
   assay::bench::PrintLoad();
   const std::span<char*> arguments(argv + 1, static_cast<size_t>(argc - 1));
   const bool full = bench::HasFlag(arguments, "--full");

@@ -35,15 +35,12 @@ def tensor(file, name):
     return info["shape"], struct.unpack(f"<{(end - begin) // 4}f", data[begin:end])
 
 
-def neurons(out):
-    return {(n["layer"], n["neuron"]): n for n in map(json.loads, out.read_text().splitlines())}
-
-
 def exported(run_folder, units):
     run("neurons", "export", "--run", run_folder, "--units", units, "--format", "json", "--out", f"{run_folder}_json")
     found = {}
-    for file in (folder / f"{run_folder}_json").rglob("*.json*"):
-        found |= neurons(file)
+    for file in (folder / f"{run_folder}_json").glob("*.json"):
+        neuron = json.loads(file.read_text())
+        found[neuron["layer"], neuron["neuron"]] = neuron
     return found
 
 

@@ -9,7 +9,7 @@
 #include "model/process_setup.h"
 
 int main(int argc, char** argv) {
-  assay::model::PrepareProcess();
+  assay::model::PrepareProcess(argv);
   CLI::App app(
       "Assay: what does each unit of a network respond to, and how little does it take to fool it?",
       "assay");

@@ -25,6 +25,7 @@ std::vector<float> NaiveProber::Run(const std::vector<TokenId>& tokens, UnitId u
   ++stats_.prompts;
   ++stats_.forwards;
   stats_.tokens += static_cast<int64_t>(tokens.size());
+  stats_.token_layers += static_cast<int64_t>(tokens.size()) * model_.config().layers;
   stats_.model_seconds +=
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto* data = values.data_ptr<float>();

@@ -1,11 +1,12 @@
-// Answers many probes with few, large forwards. Identical prompts run once for all units that ask
-// (and a prompt that begins another comes free with it); prompts lie side by side without padding,
-// whatever their length and depth; each goes no deeper than its units; variants of a prompt attend
-// to the prompt's own keys and values of the tokens before the replaced one. Not thread-safe.
+// Answers many probes with few, large forwards. Prompts lie side by side without padding, whatever
+// their length and depth; what begins several of them (identical ones, a prompt and its variants,
+// any two with the same first tokens) runs once for all units that ask; each goes no deeper than
+// its units. Not thread-safe.
 #pragma once
 
-#include <map>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "measure/prober.h"
 #include "model/inspectable_model.h"
@@ -26,32 +27,24 @@ class ProbeScheduler : public Prober {
   std::vector<MaskedActivations> Masked(std::span<const MaskedProbe> probes, TokenId mask) override;
 
  private:
-  // Distinct prompts, with the requests that want them.
-  struct Prompt {
-    const std::vector<TokenId>* tokens;  // borrowed from a request
-    int depth = 0;                       // deepest layer wanted
-    std::vector<size_t> requests;
-  };
-  // Where to put a unit's values on the first `count` tokens of a part of a forward.
-  struct Target {
+  // A unit's values on the tokens of a prompt from `first` on go to out[first], out[first + 1], ...
+  struct Wanted {
+    std::span<const TokenId> tokens;
     UnitId unit;
     float* out;
-    int64_t count;
+    int64_t first = 0;
   };
-  // What is to run of a prompt: all of it, or of a variant what follows the first `shared` tokens
-  // of the part numbered `base`.
-  struct Part {
-    std::vector<TokenId> tokens;
-    int depth = 0;
-    size_t base = 0;
-    int64_t shared = 0;
-    std::vector<Target> targets;
+  // The same within one segment of a forward: `count` values from its token `begin` on.
+  struct Target {
+    int segment;
+    int64_t begin, count;
+    UnitId unit;
+    float* out;
   };
-  class Forwards;  // collects parts and runs them when there are enough
+  class Packing;  // one forward while it is put together
 
-  void Run(std::vector<Part>& parts);
-  void AddWithVariants(const Prompt& prompt, std::span<const MaskedProbe> probes, TokenId mask,
-                       std::vector<MaskedActivations>& answers, Forwards& forwards);
+  void Answer(std::vector<Wanted> wanted);
+  void Run(Packing& packing);
 
   std::unique_ptr<model::TokenUnits> owned_;  // the neurons, when only a network was given
   const model::TokenUnits& units_;

@@ -151,14 +151,26 @@ TEST(ProbeSchedulerStatsTest, PromptsOfDifferentLengthAndDepthShareAForward) {
   EXPECT_EQ(scheduler.stats().tokens, 9);
 }
 
-// A prompt with more variants than a forward holds runs once for each forward.
-TEST(ProbeSchedulerStatsTest, ManyVariantsTakeSeveralForwards) {
+TEST(ProbeSchedulerStatsTest, WhatBeginsSeveralPromptsRunsOnce) {
+  const model::Transformer network = TinyTransformer("gpt2");
+  ProbeScheduler scheduler(network);
+  scheduler.Activations(std::vector<Probe>{{{1, 2, 3, 4}, {0, 0}},
+                                           {{1, 2, 5}, {2, 1}},
+                                           {{1, 2, 3, 6, 7}, {1, 5}},
+                                           {{1, 2, 3, 6, 8}, {1, 5}}});
+  EXPECT_EQ(scheduler.stats().prompts, 4);
+  EXPECT_EQ(scheduler.stats().tokens, 8) << "the trie's: 1 2 (5 | 3 (4 | 6 (7 | 8)))";
+}
+
+// What prompts share is run again in the next forward.
+TEST(ProbeSchedulerStatsTest, ForwardsHoldAsManyTokensAsTheyMay) {
   const model::Transformer network = TinyTransformer("gpt2");
   ProbeScheduler scheduler(network, {.batch_tokens = 12});
   scheduler.Masked(std::vector<MaskedProbe>{{{1, 2, 3, 4, 5}, {0, 0}, {0, 1, 2, 3, 4}}}, 0);
-  // Of the prompt's 5 tokens and variants of 5, 4, 3, 2, 1: 5 + 5 | 5 + 4 + 3 | 5 + 2 + 1.
-  EXPECT_EQ(scheduler.stats().forwards, 3);
-  EXPECT_EQ(scheduler.stats().tokens, 10 + 12 + 8);
+  // 5 tokens of the prompt and variants of 1, 2, 3 | 5 of the fourth variant, sharing nothing,
+  // and 5.
+  EXPECT_EQ(scheduler.stats().forwards, 2);
+  EXPECT_EQ(scheduler.stats().tokens, 11 + 10);
 }
 
 // Layers below the deepest one asked for have no weights here: a forward that went on would fail.

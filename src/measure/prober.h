@@ -35,10 +35,11 @@ struct MaskedActivations {
 };
 
 struct ProbeStats {
-  int64_t requests = 0;  // prompts asked for, variants included
-  int64_t prompts = 0;   // prompts run, after sharing
-  int64_t forwards = 0;  // calls of the model
-  int64_t tokens = 0;    // tokens run through the model, padding included
+  int64_t requests = 0;      // prompts asked for, variants included
+  int64_t prompts = 0;       // prompts run, after sharing
+  int64_t forwards = 0;      // calls of the model
+  int64_t tokens = 0;        // tokens run through the model
+  int64_t token_layers = 0;  // tokens times the layers that they went through
   double model_seconds = 0;
 };
 

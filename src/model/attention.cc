@@ -23,7 +23,7 @@ Padding PadSegments(std::span<const Segment> segments, int window, const at::Ten
   int64_t longest = 0, keys = 0, tokens = 0;
   for (const Segment& segment : segments) {
     longest = std::max(longest, segment.count);
-    keys = std::max(keys, segment.prefix_count + segment.count);
+    keys = std::max(keys, segment.position + segment.count);
     tokens += segment.count;
   }
   const auto rows = static_cast<int64_t>(segments.size());
@@ -32,12 +32,12 @@ Padding PadSegments(std::span<const Segment> segments, int window, const at::Ten
   std::vector<float> mask(static_cast<size_t>(rows * longest * keys), 0.0F);
   for (int64_t row = 0; row < rows; ++row) {
     const Segment& segment = segments[static_cast<size_t>(row)];
-    for (int64_t j = 0; j < segment.prefix_count; ++j)
-      key[static_cast<size_t>(row * keys + j)] = segment.prefix_begin + j;
+    ForTokensOf(segments, static_cast<int>(row), [&](int64_t position, int64_t token) {
+      key[static_cast<size_t>(row * keys + position)] = token;
+    });
     for (int64_t t = 0; t < segment.count; ++t) {
-      const int64_t at = row * longest + t, position = segment.prefix_count + t;
+      const int64_t at = row * longest + t, position = segment.position + t;
       query[static_cast<size_t>(at)] = segment.begin + t;
-      key[static_cast<size_t>(row * keys + position)] = segment.begin + t;
       place[static_cast<size_t>(segment.begin + t)] = at;
       for (int64_t j = 0; j < keys; ++j) {
         if (j > position || (window > 0 && position - j >= window))

@@ -43,7 +43,7 @@ ForwardPass::ForwardPass(const TransformerConfig& config, const TransformerWeigh
     auto* positions = positions_.data_ptr<int64_t>();
     for (const Segment& segment : segments_) {
       for (int64_t t = 0; t < segment.count; ++t)
-        positions[segment.begin + t] = segment.prefix_count + t;
+        positions[segment.begin + t] = segment.position + t;
     }
     positions_ = positions_.to(input.ids.device());
   } else {

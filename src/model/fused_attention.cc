@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
+#include <numeric>
 #include <vector>
 
 #include "base/clones.h"
@@ -43,52 +45,94 @@ struct KeysAndValues {
   std::vector<float> values;  // [total, E]
 };
 
-void Gather(const at::Tensor& k, const at::Tensor& v, const Segment& segment, int64_t group,
-            KeysAndValues& out) {
+void Gather(const at::Tensor& k, const at::Tensor& v, std::span<const Segment> segments, int index,
+            int64_t group, KeysAndValues& out) {
+  const Segment& segment = segments[static_cast<size_t>(index)];
   const int64_t width = k.size(2);
-  out.total = segment.prefix_count + segment.count;
+  out.total = segment.position + segment.count;
   out.padded = (out.total + 15) / 16 * 16;
   out.keys.resize(static_cast<size_t>(width * out.padded));
   out.values.resize(static_cast<size_t>(out.total * width));
   const float* k_data = k.data_ptr<float>() + group * k.stride(1);
   const float* v_data = v.data_ptr<float>() + group * v.stride(1);
-  for (int64_t j = 0; j < out.total; ++j) {
-    const int64_t token = j < segment.prefix_count ? segment.prefix_begin + j
-                                                   : segment.begin + j - segment.prefix_count;
-    const float* key = k_data + token * k.stride(0);
-    for (int64_t e = 0; e < width; ++e) out.keys[static_cast<size_t>(e * out.padded + j)] = key[e];
-    std::copy_n(v_data + token * v.stride(0), width, out.values.data() + j * width);
+  const int64_t k_stride = k.stride(0), v_stride = v.stride(0);
+  ForTokensOf(segments, index, [&](int64_t position, int64_t token) {
+    const float* key = k_data + token * k_stride;
+    for (int64_t e = 0; e < width; ++e)
+      out.keys[static_cast<size_t>(e * out.padded + position)] = key[e];
+    std::copy_n(v_data + token * v_stride, width, out.values.data() + position * width);
+  });
+}
+
+constexpr int64_t kLanes = 16;  // keys at a time; loops over so many become vector instructions
+
+// The queries are the last `queries` of all tokens. kWidth: the head's width where it is known to
+// the compiler, else 0. scores: room for `padded`.
+template <int64_t kWidth>
+[[gnu::always_inline]] inline void AttendHeadOf(const HeadView& head, const KeysAndValues& seen,
+                                                int64_t queries, int64_t head_width, float scale,
+                                                int64_t window, float* scores) {
+  const int64_t width = kWidth > 0 ? kWidth : head_width;
+  const float* keys = seen.keys.data();
+  const float* values = seen.values.data();
+  for (int64_t t = 0; t < queries; ++t) {
+    const int64_t end = seen.total - queries + t + 1;
+    const int64_t begin = window > 0 ? std::max<int64_t>(0, end - window) : 0;
+    const float* q = head.q + t * head.q_stride;
+    float largest[kLanes], sum[kLanes] = {};
+    std::fill_n(largest, kLanes, -std::numeric_limits<float>::infinity());
+    for (int64_t j = begin / kLanes * kLanes; j < end; j += kLanes) {
+      float dot[kLanes] = {};
+      for (int64_t e = 0; e < width; ++e) {
+        const float factor = q[e] * scale;
+        const float* row = keys + e * seen.padded + j;
+        for (int64_t i = 0; i < kLanes; ++i) dot[i] += factor * row[i];
+      }
+      for (int64_t i = 0; i < kLanes; ++i) {
+        const bool visible = j + i >= begin && j + i < end;
+        dot[i] = visible ? dot[i] : -std::numeric_limits<float>::infinity();
+        largest[i] = dot[i] > largest[i] ? dot[i] : largest[i];
+        scores[j + i] = dot[i];
+      }
+    }
+    const float most = *std::max_element(largest, largest + kLanes);
+    for (int64_t j = begin / kLanes * kLanes; j < end; j += kLanes) {
+      for (int64_t i = 0; i < kLanes; ++i) {
+        scores[j + i] = ExpNonPositive(scores[j + i] - most);  // 1e-38 where hidden
+        sum[i] += scores[j + i];
+      }
+    }
+    const float inverse = 1 / std::accumulate(sum, sum + kLanes, 0.0F);
+    float* out = head.out + t * head.out_stride;
+    if constexpr (kWidth > 0) {
+      float total[kWidth] = {};
+      for (int64_t j = begin; j < end; ++j) {
+        for (int64_t e = 0; e < kWidth; ++e) total[e] += scores[j] * values[j * kWidth + e];
+      }
+      for (int64_t e = 0; e < kWidth; ++e) out[e] = total[e] * inverse;
+    } else {
+      std::fill_n(out, width, 0.0F);
+      for (int64_t j = begin; j < end; ++j) {
+        for (int64_t e = 0; e < width; ++e) out[e] += scores[j] * values[j * width + e];
+      }
+      for (int64_t e = 0; e < width; ++e) out[e] *= inverse;
+    }
   }
 }
 
-// The queries are the last `queries` of all tokens. scores: room for all.
-ASSAY_CLONES void AttendHead(const HeadView& head, const float* keys, const float* values,
-                             int64_t padded, int64_t queries, int64_t total, int64_t width,
-                             float scale, int64_t window, float* scores) {
-  for (int64_t t = 0; t < queries; ++t) {
-    const int64_t end = total - queries + t + 1;
-    const int64_t begin = window > 0 ? std::max<int64_t>(0, end - window) : 0;
-    const float* q = head.q + t * head.q_stride;
-    std::fill(scores + begin, scores + end, 0.0F);
-    for (int64_t e = 0; e < width; ++e) {
-      const float factor = q[e] * scale;
-      const float* row = keys + e * padded;
-      for (int64_t j = begin; j < end; ++j) scores[j] += factor * row[j];
-    }
-    float largest = scores[begin];
-    for (int64_t j = begin; j < end; ++j) largest = std::max(largest, scores[j]);
-    for (int64_t j = begin; j < end; ++j) scores[j] = ExpNonPositive(scores[j] - largest);
-    float sum = 0;
-    for (int64_t j = begin; j < end; ++j) sum += scores[j];
-    float* out = head.out + t * head.out_stride;
-    std::fill(out, out + width, 0.0F);
-    for (int64_t j = begin; j < end; ++j) {
-      const float weight = scores[j];
-      const float* v = values + j * width;
-      for (int64_t e = 0; e < width; ++e) out[e] += weight * v[e];
-    }
-    const float inverse = 1 / sum;
-    for (int64_t e = 0; e < width; ++e) out[e] *= inverse;
+ASSAY_CLONES void AttendHead(const HeadView& head, const KeysAndValues& seen, int64_t queries,
+                             int64_t width, float scale, int64_t window, float* scores) {
+  switch (width) {
+    case 8:
+      return AttendHeadOf<8>(head, seen, queries, width, scale, window, scores);
+    case 16:
+      return AttendHeadOf<16>(head, seen, queries, width, scale, window, scores);
+    case 48:
+      return AttendHeadOf<48>(head, seen, queries, width, scale, window, scores);
+    case 64:
+      return AttendHeadOf<64>(head, seen, queries, width, scale, window, scores);
+    default:
+      return AttendHeadOf<0>(head, seen, queries, width, scale, window, scores);
   }
 }
 
@@ -117,7 +161,7 @@ at::Tensor FusedCausalAttention(const at::Tensor& q, const at::Tensor& k, const 
     std::vector<float> scores;
     for (int64_t i = begin; i < end; ++i) {
       const Segment& segment = segments[static_cast<size_t>(i / groups)];
-      Gather(k, v, segment, i % groups, seen);
+      Gather(k, v, segments, static_cast<int>(i / groups), i % groups, seen);
       scores.resize(static_cast<size_t>(seen.padded));
       for (int64_t h = i % groups * shared; h < (i % groups + 1) * shared; ++h) {
         const HeadView head{
@@ -125,8 +169,8 @@ at::Tensor FusedCausalAttention(const at::Tensor& q, const at::Tensor& k, const 
             .out = out_data + (segment.begin * heads + h) * width,
             .q_stride = q.stride(0),
             .out_stride = heads * width};
-        AttendHead(head, seen.keys.data(), seen.values.data(), seen.padded, segment.count,
-                   seen.total, width, static_cast<float>(scale), window, scores.data());
+        AttendHead(head, seen, segment.count, width, static_cast<float>(scale), window,
+                   scores.data());
       }
     }
   });

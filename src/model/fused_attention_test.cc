@@ -23,8 +23,8 @@ struct Shape {
 
 std::ostream& operator<<(std::ostream& out, const Shape& s) {
   for (const Segment& segment : s.segments) {
-    out << segment.prefix_begin << "+" << segment.prefix_count << ">" << segment.begin << "+"
-        << segment.count << " ";
+    out << segment.begin << "+" << segment.count << "@" << segment.parent << ":" << segment.position
+        << " ";
   }
   return out << "H" << s.heads << " K" << s.groups << " E" << s.width << " window " << s.window;
 }
@@ -47,8 +47,12 @@ at::Tensor SlowAttention(const at::Tensor& q, const at::Tensor& k, const at::Ten
   auto out_at = out.accessor<double, 3>();
   const int64_t shared = shape.heads / shape.groups;
   for (const Segment& segment : shape.segments) {
-    std::vector<int64_t> prompt;
-    for (int64_t j = 0; j < segment.prefix_count; ++j) prompt.push_back(segment.prefix_begin + j);
+    std::vector<int64_t> prompt;  // its tokens so far, found through its parents
+    for (int64_t j = 0; j < segment.position; ++j) {
+      const Segment* holder = &shape.segments[static_cast<size_t>(segment.parent)];
+      while (j < holder->position) holder = &shape.segments[static_cast<size_t>(holder->parent)];
+      prompt.push_back(holder->begin + j - holder->position);
+    }
     for (int64_t t = 0; t < segment.count; ++t) {
       const int64_t token = segment.begin + t;
       prompt.push_back(token);
@@ -104,12 +108,21 @@ INSTANTIATE_TEST_SUITE_P(
         Shape{Rows(2, 9), 4, 2, 8}, Shape{Rows(2, 12), 8, 1, 4},
         // Prompts of different lengths; with shared beginnings.
         Shape{{{0, 3}, {3, 17}, {20, 1}}, 2, 2, 8}, Shape{{{0, 20}, {20, 1, 0, 19}}, 2, 2, 8},
-        Shape{{{0, 9}, {9, 33}, {42, 3, 9, 30}, {45, 2, 0, 9}, {47, 5, 9, 1}}, 4, 2, 6},
+        Shape{{{0, 9},
+               {9, 33},
+               {42, 3, 1, 30},
+               {45, 2, 0, 9},
+               {47, 5, 2, 31},
+               {52, 2, 4, 12},
+               {54, 1, 5, 14}},
+              4,
+              2,
+              6},
         Shape{{{0, 698}, {698, 2, 0, 698}}, 2, 2, 8},
         // Windows: one key, fewer than the tokens, exactly the tokens, more; with a prefix.
         Shape{Rows(1, 10), 2, 2, 8, 1}, Shape{Rows(2, 19), 2, 2, 8, 4},
         Shape{Rows(1, 10), 2, 2, 8, 10}, Shape{Rows(1, 10), 2, 2, 8, 99},
-        Shape{{{0, 40}, {40, 5, 0, 35}, {45, 3, 0, 2}}, 4, 2, 8, 7}));
+        Shape{{{0, 40}, {40, 5, 0, 35}, {45, 3, 1, 38}}, 4, 2, 8, 7}));
 
 TEST(FusedAttentionTest, LargeScoresNeitherOverflowNorLoseTheWinner) {
   const c10::InferenceMode guard;

@@ -70,8 +70,8 @@ TEST_P(ModelGoldenTest, ASharedPrefixGivesTheSameValues) {
     segments.push_back({.begin = begin, .count = shared});
     segments.push_back({.begin = begin + shared,
                         .count = tokens - shared,
-                        .prefix_begin = begin,
-                        .prefix_count = shared});
+                        .parent = static_cast<int>(2 * i),
+                        .position = shared});
     row.push_back(ids[i]);
   }
   const at::Tensor logits = model.Read({.ids = at::cat(row).unsqueeze(0), .segments = segments},

@@ -3,8 +3,10 @@
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 #include <malloc.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <string_view>
 
 namespace assay::model {
 namespace {
@@ -32,7 +34,23 @@ void KeepLargeBlocks() {
   ::mallopt(M_TOP_PAD, 64 << 20);
 }
 
-void PrepareProcess() {
+void UseWidestVectors([[maybe_unused]] char** argv) {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq") ||
+      !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl"))
+    return;
+  ::setenv("ATEN_CPU_CAPABILITY", "avx512", 0);
+  void* symbol = ::dlsym(RTLD_DEFAULT, "openblas_get_corename");
+  if (symbol == nullptr || std::getenv("OPENBLAS_CORETYPE") != nullptr) return;
+  const std::string_view core = reinterpret_cast<const char* (*)()>(symbol)();
+  if (core != "Haswell" && core != "Zen") return;
+  ::setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
+  ::execv("/proc/self/exe", argv);  // returns only if it cannot: then at the old speed
+#endif
+}
+
+void PrepareProcess(char** argv) {
+  UseWidestVectors(argv);
   KeepLargeBlocks();
   if (std::getenv("OPENBLAS_NUM_THREADS") == nullptr) SetOpenBlasThreads(Threads());
 }

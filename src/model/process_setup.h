@@ -18,8 +18,14 @@ void UseOneBlasThread();
 // fresh pages for the next, which doubles the time of a forward; this keeps the memory for reuse.
 void KeepLargeBlocks();
 
-// KeepLargeBlocks, and the same number of threads for both libraries. OPENBLAS_NUM_THREADS and
-// OMP_NUM_THREADS, where set, stay in force for their own library.
-void PrepareProcess();
+// AVX-512 where the processor has it. libtorch 1.13 stays at AVX2 unless it is asked, and an
+// OpenBLAS that is older than the processor takes it for a Haswell, at half the speed; it reads its
+// choice before main, so that the program starts itself again, with the variable set.
+// ATEN_CPU_CAPABILITY and OPENBLAS_CORETYPE, where set, stay in force.
+void UseWidestVectors(char** argv);
+
+// UseWidestVectors, KeepLargeBlocks, and the same number of threads for both libraries.
+// OPENBLAS_NUM_THREADS and OMP_NUM_THREADS, where set, stay in force for their own library.
+void PrepareProcess(char** argv);
 
 }  // namespace assay::model

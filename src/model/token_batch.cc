@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <map>
 
 #include "base/error.h"
 
@@ -22,23 +21,20 @@ at::Tensor PadRight(std::span<const std::span<const int32_t>> rows, at::Device d
 }
 
 void CheckSegments(std::span<const Segment> segments, int64_t tokens) {
-  std::map<int64_t, const Segment*> whole;  // by begin: those that can be a prefix
   int64_t end = 0;
   int depth = std::numeric_limits<int>::max();
-  for (const Segment& segment : segments) {
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const Segment& segment = segments[i];
     ASSAY_CHECK(segment.begin == end && segment.count > 0 && segment.depth <= depth);
     end += segment.count;
     depth = segment.depth;
-    if (segment.prefix_count == 0) whole[segment.begin] = &segment;
+    ASSAY_CHECK(segment.parent < static_cast<int>(i) &&
+                (segment.parent < 0 ? segment.position == 0 : segment.position > 0));
+    if (segment.parent < 0) continue;
+    const Segment& parent = segments[static_cast<size_t>(segment.parent)];
+    ASSAY_CHECK(segment.position <= parent.position + parent.count);
   }
   ASSAY_CHECK(end == tokens);
-  for (const Segment& segment : segments) {
-    if (segment.prefix_count == 0) continue;
-    const auto prefix = whole.find(segment.prefix_begin);
-    ASSAY_CHECK(prefix != whole.end() && segment.prefix_count > 0 &&
-                segment.prefix_count <= prefix->second->count &&
-                prefix->second->depth >= segment.depth);
-  }
 }
 
 }  // namespace assay::model

@@ -14,18 +14,32 @@ namespace assay::model {
 at::Tensor PadRight(std::span<const std::span<const int32_t>> rows, at::Device device);
 
 // A part of a packed batch, in which prompts lie side by side in one row of ids [1, N], without
-// padding: consecutive tokens of one prompt. Those of its tokens that another prompt has too need
-// not stand there twice: they are its prefix.
+// padding: consecutive tokens of one prompt. Tokens that another prompt begins with too need not
+// stand there twice: the segment goes on from that prompt's.
 struct Segment {
   int64_t begin = 0, count = 1;  // in the row
-  // The prompt's tokens before these: the first `prefix_count` of the segment that begins at
-  // `prefix_begin`, which has no prefix itself.
-  int64_t prefix_begin = 0, prefix_count = 0;
+  // The prompt's `position` tokens before these are the first of the prompt that segment `parent`
+  // ends: its own, or its parents'. None: -1 and 0.
+  int parent = -1;
+  int64_t position = 0;
   int depth = std::numeric_limits<int>::max();  // deeper layers leave it out
 };
 
-// Checks that the segments fill a row of `tokens`, by falling depth, with prefixes as described.
-// Throws kInternal.
+// function(position, token): where each token of the prompt that segment `index` ends stands in the
+// row, from the last to the first.
+template <typename Function>
+void ForTokensOf(std::span<const Segment> segments, int index, Function&& function) {
+  const Segment* segment = &segments[static_cast<size_t>(index)];
+  for (int64_t position = segment->position + segment->count;;) {
+    for (; position > segment->position; --position)
+      function(position - 1, segment->begin + position - 1 - segment->position);
+    if (position == 0) return;
+    segment = &segments[static_cast<size_t>(segment->parent)];
+  }
+}
+
+// Checks that the segments fill a row of `tokens`, by falling depth, each after its parent and at a
+// position that this reaches. Throws kInternal.
 void CheckSegments(std::span<const Segment> segments, int64_t tokens);
 
 }  // namespace assay::model

@@ -79,7 +79,7 @@ void Transformer::Forward(const ForwardInput& input, const std::vector<HookPoint
     CheckSegments(input.segments, input.ids.size(1));
     positions = 0;
     for (const Segment& segment : input.segments)
-      positions = std::max(positions, segment.prefix_count + segment.count);
+      positions = std::max(positions, segment.position + segment.count);
   }
   if (positions > config_.max_positions) {
     Fail(ErrorKind::kBadInput, "a sequence of {} tokens; the model has {} positions", positions,

@@ -259,7 +259,7 @@ TEST_P(CausalTransformerTest, PackedPromptsEqualTheirOwnForwards) {
                    rest = RandomIds(1, 8, 29), second = at::cat({first.narrow(1, 0, 4), rest}, 1);
   const std::vector<Segment> segments = {
       {.begin = 0, .count = 11},
-      {.begin = 11, .count = 8, .prefix_begin = 0, .prefix_count = 4, .depth = 1},
+      {.begin = 11, .count = 8, .parent = 0, .position = 4, .depth = 1},
       {.begin = 19, .count = 6, .depth = 0}};
   const ForwardInput packed{.ids = at::cat({first, rest, third}, 1), .segments = segments};
   std::vector<HookPoint> hooks;
@@ -299,20 +299,21 @@ TEST_P(CausalTransformerTest, PackedPromptsAreAsLongAsTheModelAllows) {
     return model.Read({.ids = ids, .segments = segments}, Logits(model));
   };
   EXPECT_EQ(
-      read({{.begin = 0, .count = 20}, {.begin = 20, .count = 20, .prefix_count = 4}}).size(1), 40);
+      read({{.begin = 0, .count = 20}, {.begin = 20, .count = 20, .parent = 0, .position = 4}})
+          .size(1),
+      40);
   const auto message = [&](const std::vector<Segment>& segments) {
     return std::string(ErrorOf([&] { read(segments); }).what());
   };
-  EXPECT_THAT(message({{.begin = 0, .count = 20}, {.begin = 20, .count = 20, .prefix_count = 5}}),
-              AllOf(HasSubstr("25"), HasSubstr("24")));
-  // Gaps, a prefix longer than its segment, one that has a prefix itself, rising depth.
+  EXPECT_THAT(
+      message({{.begin = 0, .count = 20}, {.begin = 20, .count = 20, .parent = 0, .position = 5}}),
+      AllOf(HasSubstr("25"), HasSubstr("24")));
+  // Gaps, a position that the parent does not reach, a parent that comes later, rising depth.
   for (const std::vector<Segment>& wrong : std::vector<std::vector<Segment>>{
            {{.begin = 0, .count = 20}},
            {{.begin = 0, .count = 20}, {.begin = 21, .count = 19}},
-           {{.begin = 0, .count = 2}, {.begin = 2, .count = 38, .prefix_count = 3}},
-           {{.begin = 0, .count = 20},
-            {.begin = 20, .count = 10, .prefix_count = 2},
-            {.begin = 30, .count = 10, .prefix_begin = 20, .prefix_count = 2}},
+           {{.begin = 0, .count = 2}, {.begin = 2, .count = 38, .parent = 0, .position = 3}},
+           {{.begin = 0, .count = 20, .parent = 1, .position = 2}, {.begin = 20, .count = 20}},
            {{.begin = 0, .count = 20, .depth = 1}, {.begin = 20, .count = 20, .depth = 2}}})
     EXPECT_EQ(ErrorOf([&] { read(wrong); }).kind(), ErrorKind::kInternal);
 }
