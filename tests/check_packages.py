@@ -126,7 +126,7 @@ class Checker:
 
     def tools(self):
         for name in TOOLS:
-            program = self.cache.get(name, "").split(";")[0]
+            program = self.cache.get(name, "").split(";")[-1]  # env sets variables for it
             path = shutil.which(program) if program else None
             if path:
                 self.expect(path, self.reached, name)
