@@ -8,7 +8,7 @@ set -eu
 assay=$1
 tiles=$2
 out=$3
-epochs=${4:-8}
+epochs=${4:-7}
 limit=${5:-200}
 seeds=${6:-1 2 3}
 transforms=rotate,crop,zoom_in,zoom_out,blur_rectangle,mean
@@ -21,7 +21,7 @@ for seed in $seeds; do
     if [ ! -f "$run/classifier.safetensors" ] || [ -f "$run/training.checkpoint" ]; then
       "$assay" robust train --tiles "$tiles" --out "$run" --name classifier --architecture resnet18w16 --no-flips \
         --method $method --transforms $transforms --epochs "$epochs" --train-batch 32 --rate 0.05 \
-        --train-seed "$seed"
+        --train-seed "$seed" --validation-share 0.25
     fi
     # REET's budgets: 10 candidates of what is searched (9 draws and a local step), 50 grey levels of mean.
     if [ ! -f "$run/evaluation/report.json" ]; then

@@ -209,6 +209,7 @@ void RunTrain(const TrainArguments& arguments) {
   fmt::print("{} training tiles, {} validation tiles ({}), {} x {} pixels, classes {}\n",
              sets.train.infos.size(), sets.validation.infos.size(), sets.how_validated,
              sets.options.height, sets.options.width, fmt::join(spec.class_names, ", "));
+  std::fflush(stdout);
   robustness::TrainingMethod method = robustness::MakeTrainingMethod(
       arguments.method, sets.train.images.size(1), sets.options.height, sets.options.width);
   // A checkpoint belongs to these tiles too.

@@ -1,7 +1,6 @@
 #include "robustness/patient_split.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <string>
 
@@ -12,16 +11,17 @@ namespace assay::robustness {
 namespace {
 
 constexpr int kDraws = 64;
+constexpr double kEnough = 0.6;  // of the share asked for, in every class
 
-// How far the validation part is from holding `share` of every class: the mean difference.
-double Imbalance(const std::vector<data::TileInfo>& infos, const std::vector<int64_t>& validation,
-                 double share) {
+// The share of the class that has the smallest one in the validation part.
+double LeastShare(const std::vector<data::TileInfo>& infos,
+                  const std::vector<int64_t>& validation) {
   std::map<int64_t, double> all, part;
   for (const data::TileInfo& info : infos) ++all[info.label];
   for (const int64_t row : validation) ++part[infos[static_cast<size_t>(row)].label];
-  double sum = 0;
-  for (const auto& [label, count] : all) sum += std::abs(part[label] / count - share);
-  return sum / static_cast<double>(all.size());
+  double least = 1;
+  for (const auto& [label, count] : all) least = std::min(least, part[label] / count);
+  return least;
 }
 
 }  // namespace
@@ -44,9 +44,10 @@ PatientSplit SplitByPatient(const std::vector<data::TileInfo>& infos, double sha
   base::Rng rng(seed, "validation patients");
   const double wanted = share * static_cast<double>(infos.size());
   PatientSplit best{.by_patient = named};
-  double least = INFINITY;
-  // Classes may be whole patients: a part with one class only would choose the epoch badly.
-  for (int draw = 0; draw < kDraws; ++draw) {
+  double least = -1;
+  // Classes may be whole patients, and a part with one class only would choose the epoch badly: the
+  // first draw with enough of each, or else the one that comes nearest.
+  for (int draw = 0; draw < kDraws && least < share * kEnough; ++draw) {
     rng.Shuffle(patients);
     PatientSplit split{.by_patient = named};
     for (size_t i = 0; i < patients.size(); ++i) {
@@ -57,9 +58,9 @@ PatientSplit SplitByPatient(const std::vector<data::TileInfo>& infos, double sha
       auto& part = validates ? split.validation : split.train;
       part.insert(part.end(), rows.begin(), rows.end());
     }
-    const double imbalance = Imbalance(infos, split.validation, share);
-    if (imbalance >= least) continue;
-    least = imbalance;
+    const double found = LeastShare(infos, split.validation);
+    if (found <= least) continue;
+    least = found;
     best = std::move(split);
   }
   std::sort(best.train.begin(), best.train.end());

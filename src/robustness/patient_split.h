@@ -9,9 +9,8 @@
 namespace assay::robustness {
 
 // Rows of the two parts of a set: whole patients go to one or the other, so that about `share` of
-// the tiles validate, with about the same share of each class as far as patients allow (the best of
-// some draws). Tiles without a patient count as patients of their own; by_patient is false when
-// there are only such.
+// the tiles validate, and of every class not much less, as far as patients allow. Tiles without a
+// patient count as patients of their own; by_patient is false when there are only such.
 struct PatientSplit {
   std::vector<int64_t> train, validation;
   bool by_patient = true;
