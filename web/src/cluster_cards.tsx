@@ -5,6 +5,8 @@ import { Tokens } from './tokens';
 
 const kCards = 4;
 
+export const largestFirst = (clusters: ClusterInfo[]) => [...clusters].sort((a, b) => b.members - a.members);
+
 function Card({ neuron, cluster, onPick }: { neuron: Neuron; cluster: ClusterInfo; onPick: () => void }) {
   const path = at('runs', neuron.run, 'neurons', neuron.layer, neuron.index, 'examples');
   const found = useAsk<ExamplePage>(path + search({ cluster: cluster.cluster, limit: 4 }));
@@ -21,7 +23,7 @@ function Card({ neuron, cluster, onPick }: { neuron: Neuron; cluster: ClusterInf
 }
 
 export function ClusterCards({ neuron, onPick }: { neuron: Neuron; onPick: (cluster: number) => void }) {
-  const largest = [...neuron.clusters].sort((a, b) => b.members - a.members);
+  const largest = largestFirst(neuron.clusters);
   if (largest.length < 2) return null;
   return (
     <>

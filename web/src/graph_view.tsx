@@ -29,7 +29,7 @@ function trace(svg: SVGSVGElement, node: string | null) {
 const kReadable = 0.78, kLargest = 1.25;
 
 function Legend({ picture }: { picture: Picture }) {
-  const strip = (scale: 'act' | 'imp') => <span class="strip" aria-hidden="true" data-shade={scale === 'act' ? 'activation' : 'importance'}>{Array.from({ length: 11 }, (_, i) => <i class={`${scale}-${i}`} />)}</span>;
+  const strip = (scale: 'act' | 'imp') => <span class="strip" aria-hidden="true" data-shade={scale === 'act' ? 'activation' : 'importance'}>{Array.from({ length: 10 }, (_, i) => <i class={`${scale}-${i + 1}`} />)}</span>;
   return (
     <p class="quiet legend key-of-graph">
       <span>{strip('act')} fires here, {number(picture.activation_low, 1)} to 1 of the largest</span>
@@ -40,7 +40,8 @@ function Legend({ picture }: { picture: Picture }) {
   );
 }
 
-export function GraphView({ picture, chosen, onChoose }: { picture: Picture; chosen: number | null; onChoose: (node: number | null) => void }) {
+// Without onChoose nodes are only traced.
+export function GraphView({ picture, chosen = null, onChoose }: { picture: Picture; chosen?: number | null; onChoose?: (node: number | null) => void }) {
   const holder = useRef<HTMLDivElement>(null);
   const svg = useMemo(() => parsePicture(picture.svg), [picture.svg]);
   const [hover, setHover] = useState<number | null>(null);
@@ -106,7 +107,7 @@ export function GraphView({ picture, chosen, onChoose }: { picture: Picture; cho
 
   const choose = (target: EventTarget | null) => {
     const node = (target as Element | null)?.closest<SVGGElement>('.node[data-node]');
-    if (node) onChoose(Number(node.dataset.node) === chosen ? null : Number(node.dataset.node));
+    if (node) onChoose?.(Number(node.dataset.node) === chosen ? null : Number(node.dataset.node));
   };
   const drag = useRef<{ x: number; y: number; moved: boolean } | null>(null);
   const pointer = (event: PointerEvent) => {
@@ -137,9 +138,8 @@ export function GraphView({ picture, chosen, onChoose }: { picture: Picture; cho
       <Legend picture={picture} />
       <div class="hint"><p class="quiet" aria-live="polite">
         {node ? <><b>{node.text}</b> {node.activating ? `activating token, activation ${number(node.activation)}` : `context token, importance ${number(node.importance)}`}
-          {node.can_end ? ', a pattern can start here' : ''} · in {plural(node.examples.length, 'example')}{hover === chosen || hover === null ? '' : '; click to see only those'}</>
-          : hidden ? 'There is more: scroll or drag, or press Fit. Point at a token to trace what leads to it, click it to see only its examples.'
-            : 'Read left to right. Point at a token to trace what leads to it, click it to see only its examples.'}
+          {node.can_end ? ', a pattern can start here' : ''}{onChoose && <> · in {plural(node.examples.length, 'example')}{hover === chosen || hover === null ? '' : '; click to see only those'}</>}</>
+          : `${hidden ? 'There is more: scroll or drag, or press Fit.' : 'Read left to right.'} Point at a token to trace what leads to it${onChoose ? ', click it to see only its examples' : ''}.`}
       </p>
         <div class="tools">
           <button type="button" onClick={() => zoom(1.3)} aria-label="zoom in" title="zoom in (Ctrl + wheel)">+</button>

@@ -64,7 +64,7 @@ function Curves({ report }: { report: Report }) {
       <div class="pair">{axes.map((axis) => {
         const items = report.items.filter((item) => item.curve?.x === axis);
         const x = [...new Set(items.flatMap((item) => item.curve!.points.map((point) => point.strength)))].sort((a, b) => a - b);
-        return <Chart key={axis} title={items.length === 1 ? items[0].title : 'Attacks with the same budget'} x={x} xLabel={axis} yLabel="accuracy" low={0} high={1}
+        return <Chart key={axis} title={items.length === 1 ? items[0].title : items.every((one) => one.kind === 'transform') ? 'Changes of the image' : 'Attacks with the same budget'} x={x} xLabel={axis} yLabel="accuracy" low={0} high={1}
           lines={items.map((item) => ({ name: item.title, values: x.map((strength) => item.curve!.points.find((point) => point.strength === strength)?.accuracy ?? null) }))} />;
       })}</div>
     </section>

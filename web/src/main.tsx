@@ -15,7 +15,7 @@ import { TryView } from './try_view';
 
 function tabsOf(run: RunInfo): [string, string][] {
   const tabs: [string, string][] = [['', run.neurons ? 'Overview' : run.robustness ? 'Robustness' : 'Study of pictures']];
-  if (run.neurons) tabs.push(['search', 'Search']);
+  if (run.neurons && !run.images) tabs.push(['search', 'Search']);
   if (run.try) tabs.push(['try', 'Try it']);
   if (run.sae || run.unit_name === 'feature') tabs.push(['sae', 'SAE']);
   if (run.robustness && run.neurons) tabs.push(['robustness', 'Robustness']);

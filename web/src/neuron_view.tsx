@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { at, query as search, ask, useAsk, type Neuron, type Picture, type RunInfo, type UnitRef } from './api';
 import { Chart } from './charts';
-import { ClusterCards } from './cluster_cards';
+import { ClusterCards, largestFirst } from './cluster_cards';
 import { Examples } from './examples';
 import { GraphView } from './graph_view';
 import { JobProgress, useJob } from './job';
@@ -13,7 +13,8 @@ function Scores({ neuron }: { neuron: Neuron }) {
   const sets = [...new Map(neuron.scores.map((row) => [row.set, row.set_title]))];
   if (!sets.length) return <p class="quiet">Not scored yet.</p>;
   return <div class="columns">{sets.map(([set, title]) => {
-    const rows = neuron.scores.filter((row) => row.set === set).sort((a, b) => Number(b.method === 'n2g') - Number(a.method === 'n2g'));
+    const order = (method: string) => ['n2g', 'token_lookup'].indexOf(method) + 1 || 3;
+    const rows = neuron.scores.filter((row) => row.set === set).sort((a, b) => order(a.method) - order(b.method));
     const best = Math.max(...rows.map((row) => row.f1 ?? -1));
     return <table class="scores" key={set}>
       <caption>{title}</caption>
@@ -70,7 +71,7 @@ function Clusters({ neuron, images, cluster, onPick }: { neuron: Neuron; images:
       <p class="quiet">{plural(neuron.clusters.length, 'reason')} to fire, from the input directions of {plural(Number(measures?.examples ?? 0), 'example')} · polysemanticity {number(measures?.polysemanticity)} · mean distance {number(measures?.mean_distance)} · stability {number(measures?.stability)}</p>
       <div class="tabs" role="tablist" aria-label="feature clusters" onKeyDown={walk}>
         <button type="button" role="tab" aria-selected={cluster === null} tabIndex={cluster === null ? 0 : -1} onClick={() => onPick(null)}>All</button>
-        {neuron.clusters.slice(0, 40).map((one) => (
+        {largestFirst(neuron.clusters).slice(0, 40).map((one) => (
           <button key={one.cluster} type="button" role="tab" aria-selected={one.cluster === cluster} tabIndex={one.cluster === cluster ? 0 : -1} onClick={() => onPick(one.cluster)}>
             {one.label || `cluster ${one.cluster + 1}`} <small>{one.members}</small></button>
         ))}
@@ -121,14 +122,14 @@ const kSheets = 8;
 
 // The parts of tiles that an image unit fires on, cluster by cluster.
 function Sheets({ run, neuron, cluster }: { run: RunInfo; neuron: Neuron; cluster: number | null }) {
-  const shown = [...neuron.clusters].sort((a, b) => b.members - a.members).filter((one) => cluster === null || one.cluster === cluster);
+  const shown = largestFirst(neuron.clusters).filter((one) => cluster === null || one.cluster === cluster);
   const path = at('runs', run.name, 'neurons', neuron.layer, neuron.index, 'sheet');
   return (
     <section><h2>What it sees where it fires most</h2>
       <p class="quiet">Each picture is the part of a tile that the unit looks at; clusters are its reasons to fire.</p>
-      {shown.slice(0, kSheets).map((one) => <figure class="sheet" key={one.cluster}>
+      <div class="sheets">{shown.slice(0, kSheets).map((one) => <figure class="sheet" key={one.cluster}>
         <figcaption><b>{one.label || `cluster ${one.cluster + 1}`}</b> {plural(one.members, 'tile')}</figcaption>
-        <img src={path + search({ cluster: one.cluster })} alt={`${plural(one.members, 'tile')} of the cluster ${one.label || one.cluster + 1}`} loading="lazy" /></figure>)}
+        <img src={path + search({ cluster: one.cluster })} alt={`${plural(one.members, 'tile')} of the cluster ${one.label || one.cluster + 1}`} loading="lazy" /></figure>)}</div>
       {shown.length > kSheets && <p class="quiet">{plural(shown.length - kSheets, 'smaller cluster')} more, as tabs above.</p>}
     </section>
   );
@@ -152,12 +153,13 @@ export function NeuronView({ run, layer, index, query }: { run: RunInfo; layer: 
           <div><h1>{titles[run.unit_name ?? ''] ?? 'Neuron'} {layer}:{index}</h1><p class="quiet">{neuron.model} · {neuron.hook}</p></div>
           <Walk run={run} neuron={neuron} />
         </div>
+        {neuron.faint && <p class="note">This {run.unit_name} hardly ever fires: its largest activation is below a hundredth of what others of its layer reach. What follows is about noise.</p>}
         {run.images ? null : neuron.has_graph ? <Loaded of={picture} what="the graph">{(data) => (
           <GraphView picture={data} chosen={node} onChoose={(chosen) => set({ node: chosen ?? undefined })} />
         )}</Loaded> : <GraphJob run={run.name} offered={run.jobs.includes('graph')} unit={{ layer, index }} onDone={() => setAgain(again + 1)} />}
         {neuron.stats && <section class="panel"><Facts of={[
-          ['largest activation', amount(neuron.stats.maximum)], ['mean', amount(neuron.stats.mean, 3)], ['deviation', amount(neuron.stats.deviation, 3)],
-          ['fires on', percent(neuron.stats.firing_rate)], ['tokens seen', count(neuron.stats.tokens)],
+          ['largest activation', amount(neuron.stats.maximum)], ['mean ± deviation', `${amount(neuron.stats.mean, 2)} ± ${amount(neuron.stats.deviation, 2)}`],
+          ['fires on', percent(neuron.stats.firing_rate)], [run.images ? 'places seen' : 'tokens seen', count(neuron.stats.tokens)],
           ...(held ? [['F1, held-out', number(held.f1)] as [string, string], ['best lookup', number(lookup)] as [string, string]] : []),
           ['polysemanticity', number(neuron.measures?.polysemanticity)]]} /></section>}
         <Clusters neuron={neuron} images={run.images} cluster={cluster} onPick={(value) => set({ cluster: value ?? undefined, node: undefined })} />

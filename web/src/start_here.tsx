@@ -1,5 +1,6 @@
 // Three things to look at first, each with a taste of what is there: a neuron, one with several reasons to fire, a fooled tile.
 import { at, query as search, useAsk, type Neuron, type Overview, type Picture, type RunInfo, type UnitRef } from './api';
+import { largestFirst } from './cluster_cards';
 import { percent } from './parts';
 import { pictureAt, type Report } from './report';
 import { href, neuronHref } from './route';
@@ -17,7 +18,7 @@ function OneNeuron({ run, unit }: { run: RunInfo; unit: UnitRef }) {
 
 function SeveralReasons({ run, unit }: { run: RunInfo; unit: UnitRef }) {
   const neuron = useAsk<Neuron>(at('runs', run.name, 'neurons', unit.layer, unit.index));
-  const clusters = [...(neuron.data?.clusters ?? [])].sort((a, b) => b.members - a.members);
+  const clusters = largestFirst(neuron.data?.clusters ?? []);
   return (
     <a class="start" href={neuronHref(run.name, unit)}>
       <h3>A {run.unit_name} with several reasons: {unit.layer}:{unit.index}</h3>
@@ -47,7 +48,8 @@ function FooledTile({ run }: { run: RunInfo }) {
 }
 
 export function StartHere({ run, runs, overview }: { run: RunInfo; runs: RunInfo[]; overview: Overview }) {
-  const clear = overview.highlights?.best[0], mixed = overview.highlights?.polysemantic[0];
+  const several = overview.highlights?.polysemantic ?? [];
+  const clear = overview.highlights?.best[0], mixed = several.find((one) => one.clusters > 1 && one.clusters < 7) ?? several[0]; // few enough to see at once
   const tiles = runs.find((one) => one.robustness);
   if (!clear && !mixed && !tiles) return null;
   return (

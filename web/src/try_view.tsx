@@ -83,7 +83,7 @@ async function exampleOf(run: string, unit: string): Promise<string> {
   const [layer, index] = unit.split(':').map(Number);
   const { examples } = await ask<ExamplePage>(at('runs', run, 'neurons', layer, index, 'examples') + search({ limit: 1 }));
   const first = examples[0];
-  return first ? first.tokens.slice(Math.max(0, first.pivot - 24), first.pivot + 8).join('').replaceAll('↵', '\n').trim() : kExample;
+  return first ? first.tokens.slice(Math.max(0, first.pivot - 24), first.pivot + 8).join('').replaceAll('↵', '\n').replaceAll('⇥', '\t').trim() : kExample;
 }
 
 export function TryView({ run, query }: { run: RunInfo; query: Record<string, string> }) {
