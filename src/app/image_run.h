@@ -2,6 +2,7 @@
 // draws them.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "data/tile_dataset.h"
@@ -41,6 +42,11 @@ struct ImageShowArguments {
 // A summary on the terminal, or the files asked for. Throws kNotFound for a unit without
 // embeddings, and kBadInput when the tiles are not those that were embedded.
 void ShowImageUnit(const ImageShowArguments& arguments);
+
+// A PNG of the unit's patches, a row a cluster, or those of one cluster; throws as ShowImageUnit
+// does, kNotFound as well for a cluster that there is not. Where the PNG goes is not read.
+std::string DrawUnitSheet(const store::RunStore& store, base::UnitId unit,
+                          std::optional<int> cluster, const PatchOptions& options);
 
 // The manifest's entry about a layer, and back. locations: rows and columns of its output.
 struct RecordedLayer {

@@ -131,11 +131,17 @@ std::vector<const store::FeatureCluster*> LargestFirst(
   return out;
 }
 
-void WriteSheet(ShownUnit& shown, const PatchOptions& options) {
+constexpr int kColumns = 10;
+
+// Of one cluster: without its title, and no wider than needed.
+std::string Sheet(ShownUnit& shown, const PatchOptions& options, std::optional<int> only) {
   std::vector<data::SheetRow> rows;
   for (const store::FeatureCluster* cluster : LargestFirst(shown.clusters())) {
-    data::SheetRow row{.title = fmt::format("#{}: {} tiles  {}", cluster->cluster,
-                                            cluster->members.size(), cluster->label)};
+    if (only && cluster->cluster != *only) continue;
+    data::SheetRow row;
+    if (!only)
+      row.title = fmt::format("#{}: {} tiles  {}", cluster->cluster, cluster->members.size(),
+                              cluster->label);
     const size_t count = std::min(cluster->members.size(), static_cast<size_t>(options.most));
     for (size_t i = 0; i < count; ++i) {
       const store::Example& example = shown.Member(*cluster, i);
@@ -145,8 +151,9 @@ void WriteSheet(ShownUnit& shown, const PatchOptions& options) {
   }
   if (rows.empty())
     Fail(ErrorKind::kNotFound, "unit {} has no examples to show", base::ToString(shown.unit()));
-  base::WriteFile(options.png, data::EncodePng(data::DrawContactSheet(rows, 10)));
-  fmt::print("wrote {}\n", options.png);
+  const int columns =
+      only ? std::clamp(static_cast<int>(rows.front().patches.size()), 1, kColumns) : kColumns;
+  return data::EncodePng(data::DrawContactSheet(rows, columns));
 }
 
 void WritePage(ShownUnit& shown, const ImageShowArguments& arguments) {
@@ -211,11 +218,20 @@ void PrintSummary(const ShownUnit& shown) {
 
 }  // namespace
 
+std::string DrawUnitSheet(const store::RunStore& store, base::UnitId unit,
+                          std::optional<int> cluster, const PatchOptions& options) {
+  ShownUnit shown(store, unit);
+  return Sheet(shown, options, cluster);
+}
+
 void ShowImageUnit(const ImageShowArguments& arguments) {
   const store::RunStore store = store::RunStore::Open(arguments.run, store::RunStore::Mode::kRead);
   ShownUnit shown(store, arguments.unit);
   if (arguments.html.empty() && arguments.patches.png.empty()) return PrintSummary(shown);
-  if (!arguments.patches.png.empty()) WriteSheet(shown, arguments.patches);
+  if (!arguments.patches.png.empty()) {
+    base::WriteFile(arguments.patches.png, Sheet(shown, arguments.patches, std::nullopt));
+    fmt::print("wrote {}\n", arguments.patches.png);
+  }
   if (!arguments.html.empty()) WritePage(shown, arguments);
 }
 

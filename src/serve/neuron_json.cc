@@ -195,6 +195,8 @@ Json NeuronSummary(const ServedRun& run, base::UnitId unit) {
               {"trajectories", TrajectoriesJson(store->GetPrunings(unit))},
               {"measures", MeasuresJson(store->GetMeasures(unit))},
               {"clusters", ClustersJson(*store, unit)}};
+  const UnitRow* row = facts->Find(unit);
+  out["faint"] = row && facts->IsFaint(*row);
   AddNeighbours(out, *facts, unit);
   return out;
 }

@@ -150,6 +150,8 @@ class Picture {
   Picture(const DrawnGraph& graph, const SvgOptions& options) : graph_(graph), options_(options) {
     Connect();
     flow_width_ = std::max(options.wrap_width_px, layout_.width_px);
+    // Beside the last columns, where the tokens are that fire: a wide picture is seen from there.
+    loose_left_ = flow_width_ - options.wrap_width_px;
   }
 
   std::string Write() {
@@ -188,10 +190,12 @@ class Picture {
     layout_ = PlaceGraph(nodes, edges);
   }
 
-  void AddText(std::string_view css_class, std::string_view text, double size_px, double advance) {
+  void AddText(std::string_view css_class, std::string_view text, double size_px, double advance,
+               double left = 0) {
     body_ += fmt::format("<text class=\"{}\" x=\"{}\" y=\"{}\">{}</text>\n", css_class,
-                         Num(kMargin), Num(y_ + size_px), EscapeMarkup(text));
-    width_ = std::max(width_, TextWidthPx(text, size_px) * (css_class == "title" ? 1.12 : 1));
+                         Num(kMargin + left), Num(y_ + size_px), EscapeMarkup(text));
+    width_ =
+        std::max(width_, left + TextWidthPx(text, size_px) * (css_class == "title" ? 1.12 : 1));
     y_ += advance;
   }
 
@@ -224,12 +228,12 @@ class Picture {
 
   void AddLoose(const std::vector<size_t>& nodes, std::string_view caption) {
     if (nodes.empty()) return;
-    AddText("note", caption, kNotePx, 21);
-    double x = 0;
+    AddText("note", caption, kNotePx, 21, loose_left_);
+    double x = loose_left_;
     for (const size_t node : nodes) {
       const double width = BoxWidth(graph_.nodes[node]);
-      if (x > 0 && x + width > flow_width_) {
-        x = 0;
+      if (x > loose_left_ && x + width > flow_width_) {
+        x = loose_left_;
         y_ += kBoxHeight + 9;
       }
       body_ += NodeMarkup(graph_, node, {kMargin + x + width / 2, y_ + kBoxHeight / 2});
@@ -248,8 +252,9 @@ class Picture {
     body_ += fmt::format(
         "<rect class=\"hidden\" x=\"{0}\" y=\"{1}\" width=\"{2}\" height=\"22\" rx=\"8\"/>"
         "<text class=\"note\" x=\"{3}\" y=\"{4}\">{5}</text>\n",
-        Num(kMargin), Num(y_), Num(width), Num(kMargin + 10), Num(y_ + 15), hidden);
-    width_ = std::max(width_, width);
+        Num(kMargin + loose_left_), Num(y_), Num(width), Num(kMargin + loose_left_ + 10),
+        Num(y_ + 15), hidden);
+    width_ = std::max(width_, loose_left_ + width);
     y_ += 36;
   }
 
@@ -327,6 +332,7 @@ class Picture {
   std::vector<size_t> connected_, alone_, cut_;
   Layout layout_;
   double flow_width_ = 0;
+  double loose_left_ = 0;
   double width_ = 0;  // of the content, without margins
   double y_ = kMargin;
   std::string body_;

@@ -99,6 +99,19 @@ TEST(WriteSvgTest, SaysWhichTokensNeedNoContext) {
   EXPECT_THAT(cut, Not(HasSubstr("whatever")));
 }
 
+TEST(WriteSvgTest, LooseTokensStandBelowWhereAWidePictureFires) {
+  Vocabulary vocabulary;
+  store::Graph graph = EmptyGraph();
+  std::vector<Step> chain;
+  for (int i = 0; i < 20; ++i) chain.push_back({fmt::format("context{}", i), 0.9f});
+  AddPath(graph, vocabulary, "fires", chain, 1);
+  AddPath(graph, vocabulary, "alone", {}, 0.7f);
+  const std::string svg = Draw(graph, vocabulary);
+  EXPECT_GT(LeftOf(svg, "fires"), 1500);
+  EXPECT_GT(LeftOf(svg, "alone"), LeftOf(svg, "fires") - 620);
+  EXPECT_LT(LeftOf(svg, "alone"), LeftOf(svg, "fires"));
+}
+
 TEST(WriteSvgTest, OfAnEmptyGraphSaysSo) {
   const std::string svg = WriteSvg(DrawGraph(EmptyGraph(), {}), {});
   EXPECT_EQ(CheckMarkup(svg, false).problem, "");
