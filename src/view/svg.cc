@@ -43,7 +43,7 @@ std::string NodeTip(const DrawnNode& node) {
           ? fmt::format("{}\nactivating token, activation {:.2f}", node.text, node.activation)
           : fmt::format("{}\ncontext token, importance {:.2f}\nstrongest path {:.2f}", node.text,
                         node.importance, node.path_activation);
-  if (node.can_end) tip += "\na pattern can end here";
+  if (node.can_end) tip += "\na pattern can start here";
   return tip;
 }
 
@@ -292,7 +292,7 @@ class Picture {
       AddKey(x, 66.5, fmt::format("importance {:.2g} to 1", graph_.importance_low),
              ScaleStrip(Scale::kImportance));
     }
-    AddKey(x, 26, "a pattern can end here",
+    AddKey(x, 26, "a pattern can start here",
            "<rect class=\"key end\" x=\"1.5\" y=\"0\" width=\"23\" height=\"12\" rx=\"4\"/>");
     const bool gaps = std::any_of(graph_.edges.begin(), graph_.edges.end(),
                                   [](const DrawnEdge& edge) { return edge.max_gap > 0; });
