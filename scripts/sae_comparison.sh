@@ -5,7 +5,7 @@
 #   scripts/sae_comparison.sh TRAINING_TEXT HELD_OUT_TEXT OUT
 # From the environment: ASSAY (the program), MODEL (default), HOOK, FEATURES, STEPS, BATCH, TOKENS,
 # L1 (weights of the L1 penalty), WEIGHTS (of the embedding loss), EMBEDDING_L1 (L1 beside it), K (of
-# topk), EVALUATED (tokens), UNITS. Autoencoders that OUT holds already are kept.
+# topk), EVALUATED (tokens), UNITS, SEED (of the training). Autoencoders that OUT holds already are kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +18,7 @@ assay=${ASSAY:-build/dev/src/app/assay}
 model=${MODEL:-default}
 train=("$assay" sae train --model "$model" --hook "${HOOK:-blocks.3.hook_resid_pre}" --text "$text"
   --features "${FEATURES:-384}" --steps "${STEPS:-400}" --batch "${BATCH:-512}"
-  --tokens "${TOKENS:-30000}" --rate 2e-3)
+  --tokens "${TOKENS:-30000}" --rate 2e-3 --train-seed "${SEED:-1}")
 
 # NAME OPTIONS...: one autoencoder, unless it is there.
 train_one() {

@@ -2,6 +2,7 @@
 // draws them.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "data/tile_dataset.h"
@@ -28,19 +29,24 @@ struct ImageEmbedArguments {
 void EmbedImages(const ImageEmbedArguments& arguments);
 
 struct PatchOptions {
-  std::string png;   // contact sheet to write; empty: none
   int edge_px = 96;  // of a patch
   int most = 40;     // patches of a cluster
+  int columns = 10;  // of the contact sheet
 };
 struct ImageShowArguments {
   std::string run;
   base::UnitId unit;
-  std::string html;  // page to write; empty: none
+  std::string html, png;  // page and contact sheet to write; empty: none
   PatchOptions patches;
 };
 // A summary on the terminal, or the files asked for. Throws kNotFound for a unit without
 // embeddings, and kBadInput when the tiles are not those that were embedded.
 void ShowImageUnit(const ImageShowArguments& arguments);
+
+// The contact sheet as PNG: the patches of every cluster, the largest first, or of `cluster` alone.
+// Throws what ShowImageUnit throws, and kNotFound when the unit has no such cluster.
+std::string ImageUnitSheet(const store::RunStore& store, base::UnitId unit,
+                           std::optional<int> cluster, const PatchOptions& options);
 
 // The manifest's entry about a layer, and back. locations: rows and columns of its output.
 struct RecordedLayer {

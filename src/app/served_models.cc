@@ -8,6 +8,7 @@
 #include <mutex>
 #include <queue>
 
+#include "app/image_run.h"
 #include "app/loaded_units.h"
 #include "app/machine.h"
 #include "app/neurons_run.h"
@@ -25,6 +26,8 @@ using serve::Json;
 
 constexpr size_t kMostTokens = 512;
 constexpr size_t kMostTop = 50;
+// Patches of a contact sheet for the page: a line a cluster where all are shown.
+constexpr int kSheetColumns = 8, kSheetPatches = 64;
 
 // A run's units, ready to measure.
 struct ReadyUnits {
@@ -263,6 +266,11 @@ serve::ModelWork ServedModels(const std::string& model, const std::string& devic
   serve::ModelWork work;
   work.try_text = [models](const serve::ServedRun& run, const Json& request) {
     return TryText(*models, run, request);
+  };
+  work.sheet = [](const serve::ServedRun& run, base::UnitId unit, std::optional<int> cluster) {
+    return ImageUnitSheet(
+        *run.Borrow(), unit, cluster,
+        {.most = cluster ? kSheetPatches : kSheetColumns, .columns = kSheetColumns});
   };
   work.jobs["graph"] = {
       .offered =

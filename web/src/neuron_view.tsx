@@ -132,9 +132,9 @@ const titles: Record<string, string> = { feature: 'Feature', unit: 'Unit' };
 function Sheet({ run, neuron, cluster }: { run: RunInfo; neuron: Neuron; cluster: number | null }) {
   const label = neuron.clusters.find((one) => one.cluster === cluster)?.label;
   return (
-    <figure class="sheet"><img src={at('runs', run.name, 'neurons', neuron.layer, neuron.index, 'sheet') + search({ cluster: cluster ?? undefined })}
+    <figure class="sheet contact"><img src={at('runs', run.name, 'neurons', neuron.layer, neuron.index, 'sheet') + search({ cluster: cluster ?? undefined })}
       alt={`what unit ${neuron.layer}:${neuron.index} fires on${label ? `, cluster ${label}` : ', a row a cluster'}`} />
-      <figcaption>The part of each tile that the unit sees where it fires most{cluster === null ? ', clusters one below the other' : ''}.</figcaption></figure>
+      <figcaption>The part of each tile that the unit sees where it fires most{cluster === null ? ', clusters one below the other' : ''}; grey lies beyond the edge of the tile.</figcaption></figure>
   );
 }
 
@@ -156,16 +156,16 @@ export function NeuronView({ run, layer, index, query }: { run: RunInfo; layer: 
           <div><h1>{titles[run.unit_name ?? ''] ?? 'Neuron'} {layer}:{index}</h1><p class="quiet">{neuron.model} · {neuron.hook}</p></div>
           <Walk run={run} neuron={neuron} />
         </div>
-        {run.images ? <Sheet run={run} neuron={neuron} cluster={cluster} /> : neuron.has_graph ? <Loaded of={picture} what="the graph">{(data) => (
+        {!run.images && (neuron.has_graph ? <Loaded of={picture} what="the graph">{(data) => (
           <GraphView picture={data} chosen={node} onChoose={(chosen) => set({ node: chosen ?? undefined })} />
-        )}</Loaded> : <GraphJob run={run.name} offered={run.jobs.includes('graph')} unit={{ layer, index }} onDone={() => setAgain(again + 1)} />}
+        )}</Loaded> : <GraphJob run={run.name} offered={run.jobs.includes('graph')} unit={{ layer, index }} onDone={() => setAgain(again + 1)} />)}
         {neuron.stats && <section class="panel"><Facts of={[
           ['largest activation', amount(neuron.stats.maximum)], ['mean', amount(neuron.stats.mean, 3)], ['deviation', amount(neuron.stats.deviation, 3)],
-          ['fires on', percent(neuron.stats.firing_rate)], ['tokens seen', count(neuron.stats.tokens)],
+          [run.images ? 'above zero at' : 'fires on', percent(neuron.stats.firing_rate)], [run.images ? 'locations seen' : 'tokens seen', count(neuron.stats.tokens)],
           ...(held ? [['F1, held-out', number(held.f1)] as [string, string], ['best lookup', number(lookup)] as [string, string]] : []),
           ['polysemanticity', number(neuron.measures?.polysemanticity)]]} /></section>}
         <Clusters neuron={neuron} cluster={cluster} onPick={(value) => set({ cluster: value ?? undefined, node: undefined })} />
-        {!run.images && <Examples run={run.name} neuron={neuron} cluster={cluster} query={query} set={set}
+        {run.images ? <Sheet run={run} neuron={neuron} cluster={cluster} /> : <Examples run={run.name} neuron={neuron} cluster={cluster} query={query} set={set}
           node={node !== null && picture.data?.nodes[node] ? picture.data.nodes[node] : null} />}
         {neuron.has_graph && <section><h2>How well the graph predicts firing</h2><Scores neuron={neuron} /></section>}
         {(neuron.histogram || neuron.trajectories) && <section><h2>Distribution and context</h2><Distribution neuron={neuron} /></section>}
