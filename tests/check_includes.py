@@ -12,7 +12,7 @@ import sys
 def main(root):
     text = (root / "CMakeLists.txt").read_text()
     arrows = {}
-    for name, rest in re.findall(r"assay_module\((\w+) DEPS ([^)]*)\)", text):
+    for name, rest in re.findall(r"assay_module\((\w+)(?: TORCH)? DEPS ([^)]*)\)", text):
         arrows[name] = set(re.findall(r"assay::(\w+)", rest)) - {"torch"}
 
     def reach(name):

@@ -31,7 +31,6 @@ void EmbedImages(const ImageEmbedArguments& arguments);
 struct PatchOptions {
   int edge_px = 96;  // of a patch
   int most = 40;     // patches of a cluster
-  int columns = 10;  // of the contact sheet
 };
 struct ImageShowArguments {
   std::string run;
@@ -43,10 +42,10 @@ struct ImageShowArguments {
 // embeddings, and kBadInput when the tiles are not those that were embedded.
 void ShowImageUnit(const ImageShowArguments& arguments);
 
-// The contact sheet as PNG: the patches of every cluster, the largest first, or of `cluster` alone.
-// Throws what ShowImageUnit throws, and kNotFound when the unit has no such cluster.
-std::string ImageUnitSheet(const store::RunStore& store, base::UnitId unit,
-                           std::optional<int> cluster, const PatchOptions& options);
+// A PNG of the unit's patches, the largest cluster first under its title, or those of one cluster;
+// throws as ShowImageUnit does, kNotFound as well for a cluster that there is not.
+std::string DrawUnitSheet(const store::RunStore& store, base::UnitId unit,
+                          std::optional<int> cluster, const PatchOptions& options);
 
 // The manifest's entry about a layer, and back. locations: rows and columns of its output.
 struct RecordedLayer {

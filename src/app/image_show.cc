@@ -132,15 +132,20 @@ std::vector<const store::FeatureCluster*> LargestFirst(
   return out;
 }
 
+constexpr int kColumns = 10;
+
+// Of one cluster: without its title, and no wider than needed.
 std::string DrawSheet(ShownUnit& shown, std::optional<int> only, const PatchOptions& options) {
   std::vector<data::SheetRow> rows;
   for (const store::FeatureCluster* cluster : LargestFirst(shown.clusters())) {
     if (only && cluster->cluster != *only) continue;
     const size_t all = cluster->members.size(),
                  count = std::min(all, static_cast<size_t>(options.most));
-    data::SheetRow row{
-        .title = fmt::format("#{}: {} tile{}{}  {}", cluster->cluster, all, all == 1 ? "" : "s",
-                             count < all ? fmt::format(", {} shown", count) : "", cluster->label)};
+    data::SheetRow row;
+    if (!only) {
+      row.title = fmt::format("#{}: {} tile{}{}  {}", cluster->cluster, all, all == 1 ? "" : "s",
+                              count < all ? fmt::format(", {} shown", count) : "", cluster->label);
+    }
     for (size_t i = 0; i < count; ++i) {
       const store::Example& example = shown.Member(*cluster, i);
       row.patches.push_back(shown.Patch(example, shown.Read(example), options.edge_px));
@@ -151,7 +156,9 @@ std::string DrawSheet(ShownUnit& shown, std::optional<int> only, const PatchOpti
     Fail(ErrorKind::kNotFound, "unit {} has no {} to show", base::ToString(shown.unit()),
          only ? fmt::format("cluster {}", *only) : "examples");
   }
-  return data::EncodePng(data::DrawContactSheet(rows, options.columns));
+  const int columns =
+      only ? std::clamp(static_cast<int>(rows.front().patches.size()), 1, kColumns) : kColumns;
+  return data::EncodePng(data::DrawContactSheet(rows, columns));
 }
 
 void WritePage(ShownUnit& shown, const ImageShowArguments& arguments) {
@@ -216,6 +223,12 @@ void PrintSummary(const ShownUnit& shown) {
 
 }  // namespace
 
+std::string DrawUnitSheet(const store::RunStore& store, base::UnitId unit,
+                          std::optional<int> cluster, const PatchOptions& options) {
+  ShownUnit shown(store, unit);
+  return DrawSheet(shown, cluster, options);
+}
+
 void ShowImageUnit(const ImageShowArguments& arguments) {
   const store::RunStore store = store::RunStore::Open(arguments.run, store::RunStore::Mode::kRead);
   ShownUnit shown(store, arguments.unit);
@@ -225,12 +238,6 @@ void ShowImageUnit(const ImageShowArguments& arguments) {
     fmt::print("wrote {}\n", arguments.png);
   }
   if (!arguments.html.empty()) WritePage(shown, arguments);
-}
-
-std::string ImageUnitSheet(const store::RunStore& store, base::UnitId unit,
-                           std::optional<int> cluster, const PatchOptions& options) {
-  ShownUnit shown(store, unit);
-  return DrawSheet(shown, cluster, options);
 }
 
 }  // namespace assay::app

@@ -12,6 +12,7 @@
 #include "app/loaded_units.h"
 #include "app/machine.h"
 #include "app/neurons_run.h"
+#include "app/served_evaluation.h"
 #include "measure/probe_scheduler.h"
 #include "neurons/graph_run.h"
 #include "neurons/token_trie.h"
@@ -26,8 +27,6 @@ using serve::Json;
 
 constexpr size_t kMostTokens = 512;
 constexpr size_t kMostTop = 50;
-// Patches of a contact sheet for the page: a line a cluster where all are shown.
-constexpr int kSheetColumns = 8, kSheetPatches = 64;
 
 // A run's units, ready to measure.
 struct ReadyUnits {
@@ -268,9 +267,8 @@ serve::ModelWork ServedModels(const std::string& model, const std::string& devic
     return TryText(*models, run, request);
   };
   work.sheet = [](const serve::ServedRun& run, base::UnitId unit, std::optional<int> cluster) {
-    return ImageUnitSheet(
-        *run.Borrow(), unit, cluster,
-        {.most = cluster ? kSheetPatches : kSheetColumns, .columns = kSheetColumns});
+    constexpr int kPatches = 20;  // of a cluster: what fits on a screen
+    return DrawUnitSheet(*run.Borrow(), unit, cluster, {.most = kPatches});
   };
   work.jobs["graph"] = {
       .offered =
@@ -285,6 +283,7 @@ serve::ModelWork ServedModels(const std::string& model, const std::string& devic
                    const serve::JobContext& job) {
             return BuildGraph(*models, run, parameters, job);
           }};
+  AddServedEvaluation(work, device);
   return work;
 }
 

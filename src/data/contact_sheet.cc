@@ -114,7 +114,8 @@ Tile CutPatch(const Tile& tile, const PatchPlace& place, int edge_px, int least_
 
 Tile DrawContactSheet(const std::vector<SheetRow>& rows, int columns) {
   ASSAY_CHECK(columns > 0);
-  int width = 0, height = 0, lines = 0;
+  const auto title_px = [](const SheetRow& row) { return row.title.empty() ? 0 : kTitlePx; };
+  int width = 0, height = 0, lines = 0, titles = 0;
   for (const SheetRow& row : rows) {
     for (const Tile& patch : row.patches) {
       if (width == 0) {
@@ -126,17 +127,18 @@ Tile DrawContactSheet(const std::vector<SheetRow>& rows, int columns) {
              width, patch.height, patch.width);
     }
     lines += (static_cast<int>(row.patches.size()) + columns - 1) / columns;
+    titles += title_px(row);
   }
   if (width == 0) Fail(ErrorKind::kBadInput, "a contact sheet without patches");
-  cv::Mat sheet(2 * kMarginPx + static_cast<int>(rows.size()) * (kTitlePx + kGapPx) +
-                    lines * (height + kGapPx),
-                2 * kMarginPx + columns * (width + kGapPx) - kGapPx, CV_8UC3,
-                cv::Scalar(255, 255, 255));
+  cv::Mat sheet(
+      2 * kMarginPx + static_cast<int>(rows.size()) * kGapPx + titles + lines * (height + kGapPx),
+      2 * kMarginPx + columns * (width + kGapPx) - kGapPx, CV_8UC3, cv::Scalar(255, 255, 255));
   int top = kMarginPx;
   for (const SheetRow& row : rows) {
-    cv::putText(sheet, Ascii(row.title), cv::Point(kMarginPx, top + kTitlePx - 8),
-                cv::FONT_HERSHEY_SIMPLEX, 0.5, cv::Scalar(28, 33, 39), 1, cv::LINE_AA);
-    top += kTitlePx;
+    if (!row.title.empty())
+      cv::putText(sheet, Ascii(row.title), cv::Point(kMarginPx, top + kTitlePx - 8),
+                  cv::FONT_HERSHEY_SIMPLEX, 0.5, cv::Scalar(28, 33, 39), 1, cv::LINE_AA);
+    top += title_px(row);
     for (size_t i = 0; i < row.patches.size(); ++i) {
       const auto column = static_cast<int>(i) % columns;
       if (i > 0 && column == 0) top += height + kGapPx;

@@ -23,7 +23,7 @@ struct PatchPlace {
 Tile CutPatch(const Tile& tile, const PatchPlace& place, int edge_px, int least_px = 16);
 
 struct SheetRow {
-  std::string title;          // printable ASCII shows as it is, anything else as '?'
+  std::string title;          // printable ASCII shows as it is, anything else as '?'; may be empty
   std::vector<Tile> patches;  // RGB, all of one size
 };
 

@@ -57,10 +57,7 @@ Reply Picture(const Service& service, const Request& request) {
   view::DrawOptions options;
   options.max_nodes = static_cast<int>(request.Integer("nodes", 1, 400, options.max_nodes));
   view::SvgOptions svg;
-  if (request.Flag("small")) {  // for a card among many
-    svg.legend = false;
-    svg.wrap_width_px = 330;
-  }
+  svg.wrap_width_px = static_cast<double>(request.Integer("width", 200, 4000, 620));
   return JsonReply(NeuronPicture(service.Run(request.Text("run")), request.Unit(),
                                  ClusterOf(request), options, svg));
 }

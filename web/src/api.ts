@@ -61,7 +61,7 @@ export interface Prompts {
   prompts: Prompt[];
 }
 export interface Picture {
-  svg: string; description: string;
+  svg: string; description: string; words: string; activation_low: number; importance_low: number;
   nodes: { text: string; activating: boolean; activation: number; importance: number; can_end: boolean; examples: number[] }[];
 }
 export interface Hit extends UnitRef {

@@ -5,6 +5,10 @@ import { Chart } from './charts';
 import { count, Facts, Loaded, number, percent, plural, scaleStep, Toggle } from './parts';
 import { go, href, neuronHref } from './route';
 import { SmallGraph } from './small_graph';
+import { StartHere } from './start_here';
+
+// Mean F1 by layer of all neurons of a 6-layer SoLU model on the Pile: N2G, token lookup, 5-gram lookup (arXiv 2305.19911).
+const kPaper: [string, number[]][] = [['N2G', [0.68, 0.65, 0.55, 0.45, 0.38, 0.37]], ['token lookup', [0.53, 0.44, 0.37, 0.3, 0.28, 0.27]], ['5-gram lookup', [0.17, 0.18, 0.17, 0.18, 0.18, 0.28]]];
 
 const kSets: Record<string, string> = { held_out: 'held-out half', random_text: 'random text', second_text: 'second text' };
 
@@ -30,22 +34,25 @@ function ScoresByLayer({ overview }: { overview: Overview }) {
   const here = rows.filter((row) => row.set === set);
   const layers = [...new Set(here.map((row) => row.layer))];
   const methods = [...new Map(here.map((row) => [row.method, row.title]))].sort((a, b) => Number(b[0] === 'n2g') - Number(a[0] === 'n2g'));
+  const papers = set === 'held_out' && overview.layers?.length === kPaper[0][1].length ? kPaper : [];
   const value = (layer: number, method: string) => here.find((row) => row.layer === layer && row.method === method);
   return (
     <>
       <Chart title={`Mean F1 by layer, ${kSets[set]}`} x={layers} xLabel="layer" yLabel="F1" high={1}
-        lines={methods.map(([method, name]) => ({ name, values: layers.map((layer) => value(layer, method)?.f1 ?? null) }))} />
+        lines={[...methods.map(([method, name]) => ({ name, values: layers.map((layer) => value(layer, method)?.f1 ?? null) })),
+          ...papers.slice(0, 1).map(([name, values]) => ({ name: `${name}, the paper's model`, values: layers.map((layer) => values[layer] ?? null) }))]} />
       <details>
-        <summary>As a table, with precision and recall of the graphs</summary>
+        <summary>As a table, with precision and recall of the graphs{papers.length ? ' and the paper\'s figures' : ''}</summary>
         <div class="wide"><table class="scores">
-          <thead><tr><th scope="col">layer</th>{methods.map(([, name]) => <th scope="col">{name}</th>)}<th scope="col">precision</th><th scope="col">recall</th><th scope="col">neurons</th><th scope="col">left out</th></tr></thead>
+          <thead><tr><th scope="col">layer</th>{methods.map(([, name]) => <th scope="col">{name}</th>)}{papers.map(([name]) => <th scope="col" class="quiet">paper:<br />{name}</th>)}<th scope="col">precision</th><th scope="col">recall</th><th scope="col">neurons</th><th scope="col">left out</th></tr></thead>
           <tbody>{layers.map((layer) => {
             const graph = value(layer, 'n2g');
             return <tr><th scope="row">{layer}</th>{methods.map(([method]) => <td>{number(value(layer, method)?.f1)}</td>)}
+              {papers.map(([name, values]) => <td key={name} class="quiet">{number(values[layer])}</td>)}
               <td>{number(graph?.precision)}</td><td>{number(graph?.recall)}</td><td>{graph?.units ?? '–'}</td><td>{graph?.excluded ?? '–'}</td></tr>;
           })}</tbody>
         </table></div>
-        <p class="quiet">F1 of token firing at 0.5 of the neuron's maximum; units that never fire in the set are left out, as in the paper (arXiv 2305.19911).</p>
+        <p class="quiet">F1 of token firing at 0.5 of the neuron's maximum; units that never fire in the set are left out, as in the paper (arXiv 2305.19911).{papers.length ? ' Its figures are of all neurons of another model with as many layers, trained on other text.' : ''}</p>
       </details>
     </>
   );
@@ -114,7 +121,7 @@ function Maps({ run, overview, query }: { run: RunInfo; overview: Overview; quer
   );
 }
 
-export function OverviewView({ run, query }: { run: RunInfo; query: Record<string, string> }) {
+export function OverviewView({ run, runs, query }: { run: RunInfo; runs: RunInfo[]; query: Record<string, string> }) {
   const overview = useAsk<Overview>(at('runs', run.name));
   const random = () => fetch(at('runs', run.name, 'random') + `?seed=${Math.floor(Math.random() * 1e9)}`).then((answer) => answer.json()).then((unit) => go(neuronHref(run.name, unit)));
   return (
@@ -125,6 +132,7 @@ export function OverviewView({ run, query }: { run: RunInfo; query: Record<strin
           {!!data.graphs && <nav><button type="button" onClick={random}>A random {data.unit_name}</button></nav>}
         </div>
         <section class="panel"><Cards overview={data} /></section>
+        <StartHere run={run} runs={runs} overview={data} />
         {!!data.highlights?.best.length && (
           <section><h2>Clearest graphs</h2><div class="gallery">
             {data.highlights.best.map((unit) => <SmallGraph key={`${unit.layer}:${unit.index}`} run={run.name} unit={unit} caption={`F1 ${number(unit.value)}`} />)}

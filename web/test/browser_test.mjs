@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { loadPlaywright } from './playwright.mjs';
 import { writePairs, writeRobustnessRun } from './robustness_fixture.mjs';
 import { assay, chromiumPath, kChromiumFlags, serve, smallText } from './small_run.mjs';
@@ -17,7 +18,7 @@ if (!executablePath) {
 
 const kHostile = '<img src=x onerror="window.hacked=1">';
 const folder = mkdtempSync(join(tmpdir(), 'assay-browser-'));
-const run = join(folder, 'small'), images = join(folder, 'images'), faces = join(folder, 'pictures');
+const run = join(folder, 'small'), images = join(folder, 'images'), faces = join(folder, 'pictures'), tiles = join(folder, 'tiles'), units = join(folder, 'units');
 const problems = [];
 let page, server, browser;
 
@@ -35,6 +36,10 @@ function makeRuns() {
   const sae = join(folder, 'sae');
   assay(program, 'sae', 'train', '--hook', 'blocks.0.hook_resid_mid', '--text', text, '--out', sae, '--features', '64', '--steps', '40', '--batch', '256', '--tokens', '3000');
   assay(program, 'sae', 'evaluate', sae, '--text', text, '--run', run, '--units', '8', '--max-tokens', '1500');
+  const tissue = join(folder, 'tissue');
+  assay(program, 'robust', 'synthesize', '--out', tissue, '--tiles', '12', '--patients', '4', '--seed', '3');
+  assay(program, 'robust', 'evaluate', '--tiles', tissue, '--out', tiles, '--attacks', 'fgsm', '--transforms', 'none', '--saliency', 'gradient', '--saliency-images', '2', '--gallery', '2', '--resamples', '10');
+  assay(program, 'neurons', 'embed', '--images', fileURLToPath(new URL('../../models/assay-he/assay-he.safetensors', import.meta.url)), '--tiles', tissue, '--run', units, '--sample', '6');
   writeRobustnessRun(images, kHostile.replaceAll('"', "'"));
   writePairs(faces, 2);
 }
@@ -168,19 +173,21 @@ const kTests = {
     assert.ok(await page.locator('.bar .chip').count());
     await page.reload();
     await page.waitForSelector('.canvas .node.chosen');
-    const box = () => page.locator('.canvas svg').getAttribute('viewBox');
-    const before = await box();
-    await page.getByRole('button', { name: 'zoom in' }).click();
-    const near = await box();
-    assert.notEqual(near, before);
-    const area = await page.locator('.canvas').boundingBox();
-    await page.mouse.move(area.x + 15, area.y + area.height - 10);
+    const canvas = page.locator('.canvas'), drawn = () => page.locator('.canvas svg').evaluate((element) => element.getBoundingClientRect().width);
+    const before = await drawn();
+    for (let i = 0; i < 6; i++) await page.getByRole('button', { name: 'zoom in' }).click();
+    assert.ok((await drawn()) > 3 * before);
+    const scrolled = () => canvas.evaluate((element) => element.scrollLeft);
+    await canvas.evaluate((element) => element.scrollTo(100, 0));
+    const area = await canvas.boundingBox();
+    await page.mouse.move(area.x + 75, area.y + area.height - 30);
     await page.mouse.down();
-    await page.mouse.move(area.x + 75, area.y + area.height - 30, { steps: 4 });
+    await page.mouse.move(area.x + 15, area.y + area.height - 30, { steps: 4 });
     await page.mouse.up();
-    assert.notEqual(await box(), near);
+    assert.equal(await scrolled(), 160);
     await page.getByRole('button', { name: 'Fit' }).click();
-    assert.equal(await box(), before);
+    assert.ok(await canvas.evaluate((element) => element.scrollWidth <= element.clientWidth + 1 && element.scrollHeight <= element.clientHeight + 1));
+    assert.equal(await text('.graph .words'), graph.words);
     await page.locator('.canvas .node.chosen').focus();
     await page.keyboard.press('Enter'); // the same node again: all examples
     await page.waitForFunction(() => !document.querySelector('.bar .chip'));
@@ -299,6 +306,44 @@ const kTests = {
     assert.match(await text('.item'), /shuffled/);
   },
 
+  async 'robustness: another strength is evaluated now, or cancelled'() {
+    await open('tiles');
+    const form = page.getByLabel('evaluate now', { exact: true });
+    await form.getByLabel('what is done to the tiles').selectOption('pgd');
+    await form.getByRole('slider').fill('0.75'); // of the usual two grey levels
+    assert.equal(await form.locator('output').innerText(), '1.5');
+    await form.getByRole('button', { name: 'Evaluate' }).click();
+    await page.waitForSelector('.tried tr.chosen', { timeout: 120_000 });
+    assert.match(page.url(), /item=pgd-at-1.5/);
+    const tried = (await api('runs/tiles/robustness')).tried[0];
+    assert.match(await text('.tried tr.chosen'), new RegExp(`PGD, largest change \\(1.5\\)[^]*${number(tried.metrics.accuracy.value)}`));
+    assert.equal(await text('.item h2'), 'PGD, largest change (1.5)');
+    await page.waitForFunction(() => [...document.querySelectorAll('.compare img')].filter((one) => one.complete && one.naturalWidth === 96).length === 2);
+    await form.getByLabel('what is done to the tiles').selectOption('ensemble');
+    await form.getByRole('button', { name: 'Evaluate' }).click();
+    await form.getByRole('button', { name: 'Cancel' }).click();
+    await page.waitForSelector('text=Cancelled.', { timeout: 60_000 });
+    assert.equal((await api('runs/tiles/robustness')).tried.length, 1);
+  },
+
+  async 'image units: patches of each cluster'() {
+    const { layers } = await api('runs/units');
+    let wanted = null;
+    for (const { layer } of layers) {
+      for (const index of (await api(`runs/units/layers/${layer}`)).index) {
+        const unit = await api(`runs/units/neurons/${layer}/${index}`);
+        if (!wanted && unit.clusters.length) wanted = unit;
+      }
+    }
+    assert.ok(wanted, 'some unit has a cluster');
+    await open(`units/neuron/${wanted.layer}/${wanted.index}`);
+    assert.equal(await text('h1'), `Unit ${wanted.layer}:${wanted.index}`);
+    const drawn = () => page.waitForFunction((count) => [...document.querySelectorAll('.sheet img')].filter((one) => one.complete && one.naturalWidth > 96).length === count, Math.min(8, wanted.clusters.length));
+    await drawn();
+    await page.getByRole('tab').nth(1).click();
+    await page.waitForFunction(() => [...document.querySelectorAll('.sheet img')].filter((one) => one.complete && one.naturalWidth > 96).length === 1);
+  },
+
   async 'study: questions are answered with keys and the answers are saved'() {
     await open('small/study');
     await page.getByLabel(/Name/).fill('tester');
@@ -347,7 +392,7 @@ const kTests = {
 
   async 'phone width and dark: nothing sticks out, colours change, every control has a name'() {
     const { layer, index } = await richUnit();
-    const views = ['small', `small/neuron/${layer}/${index}`, `small/neuron/${layer}/${index}?cluster=0`, `small/try?unit=${layer}:${index}`, 'small/search?activating=of', 'small/sae', 'small/study?seed=3', 'images', 'images/robustness?item=universal-linf', 'pictures?session=abcdefgh12'];
+    const views = ['small', `small/neuron/${layer}/${index}`, `small/neuron/${layer}/${index}?cluster=0`, `small/try?unit=${layer}:${index}`, 'small/search?activating=of', 'small/sae', 'small/study?seed=3', 'images', 'images/robustness?item=universal-linf', 'tiles', 'units', 'pictures?session=abcdefgh12'];
     await page.emulateMedia({ colorScheme: 'dark' });
     await page.setViewportSize({ width: 390, height: 844 });
     for (const view of views) {
@@ -377,7 +422,7 @@ try {
   const start = Date.now();
   makeRuns();
   console.log(`runs made in ${((Date.now() - start) / 1000).toFixed(1)} s`);
-  server = await serve(program, [run, images, faces], page_folder);
+  server = await serve(program, [run, images, faces, tiles, units], page_folder);
   browser = await chromium.launch({ executablePath, args: kChromiumFlags });
   page = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage();
   page.setDefaultTimeout(30_000);
