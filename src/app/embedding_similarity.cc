@@ -120,10 +120,13 @@ void PrintSimilarClusters(const EmbeddingSimilarArguments& arguments) {
         "differ\n",
         kLeastMembers);
   }
+  if (pairs.empty())
+    fmt::print("no other cluster has a cosine of {} or more\n", arguments.similarity.threshold);
   fmt::print("{}{} clusters, {} links, {} index (recall@{} {:.3f}), found in {:.2f} s\n",
-             FormatTable(rows, {1, 3, 4}), about->at("clusters").get<int64_t>(),
-             about->at("links").get<int64_t>(), about->at("index").get<std::string>(),
-             arguments.similarity.most, about->at("recall").get<double>(),
+             pairs.empty() ? "" : FormatTable(rows, {1, 3, 4}),
+             about->at("clusters").get<int64_t>(), about->at("links").get<int64_t>(),
+             about->at("index").get<std::string>(), arguments.similarity.most,
+             about->at("recall").get<double>(),
              about->at("build_seconds").get<double>() + about->at("search_seconds").get<double>());
 }
 

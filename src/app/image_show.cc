@@ -122,16 +122,6 @@ class ShownUnit {
   std::map<store::ExampleKey, store::Example> examples_;
 };
 
-std::vector<const store::FeatureCluster*> LargestFirst(
-    const std::vector<store::FeatureCluster>& clusters) {
-  std::vector<const store::FeatureCluster*> out;
-  for (const store::FeatureCluster& cluster : clusters) out.push_back(&cluster);
-  std::stable_sort(out.begin(), out.end(), [](const auto* a, const auto* b) {
-    return a->members.size() > b->members.size();
-  });
-  return out;
-}
-
 constexpr int kColumns = 10;
 
 // Of one cluster: without its title, and no wider than needed.
@@ -201,24 +191,7 @@ void PrintSummary(const ShownUnit& shown) {
         "largest pre-activation {:.3f}, mean {:.3f}, above zero at {:.1f}% of {} locations\n",
         stats->maximum, stats->mean, 100 * stats->firing_rate, stats->tokens);
   }
-  if (const auto measures = shown.store().GetMeasures(shown.unit())) {
-    fmt::print("{} examples, {} clusters: {}\n", measures->examples, measures->clusters,
-               measures->cut_reason);
-    if (measures->polysemanticity) fmt::print("polysemanticity {:.3f}", *measures->polysemanticity);
-    if (measures->polysemanticity_low) {
-      fmt::print(" ({:.3f} to {:.3f})", *measures->polysemanticity_low,
-                 *measures->polysemanticity_high);
-    }
-    if (measures->stability) fmt::print(", stability {:.3f}", *measures->stability);
-    if (measures->polysemanticity) fmt::print("\n");
-  }
-  std::vector<std::vector<std::string>> rows = {{"cluster", "tiles", "cohesion", "classes"}};
-  for (const store::FeatureCluster* cluster : LargestFirst(shown.clusters())) {
-    rows.push_back({fmt::format("#{}", cluster->cluster),
-                    fmt::format("{}", cluster->members.size()),
-                    fmt::format("{:.3f}", cluster->cohesion), cluster->label});
-  }
-  if (rows.size() > 1) fmt::print("{}", FormatTable(rows, {3}));
+  fmt::print("{}", ClusterSummary(shown.store(), shown.unit(), "tiles", "classes"));
 }
 
 }  // namespace

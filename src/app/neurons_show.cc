@@ -60,6 +60,9 @@ void RunShow(const ShowArguments& arguments) {
                                                  .token_texts = texts,
                                                  .model = name,
                                                  .colour = ::isatty(STDOUT_FILENO) == 1}));
+    if (const std::string clusters = ClusterSummary(store, records.unit, "examples", "fires on");
+        !clusters.empty())
+      fmt::print("\nWhat makes it fire\n{}", clusters);
     return;
   }
   const std::string title = fmt::format("{}  neuron {}", name, arguments.unit);
