@@ -155,8 +155,8 @@ def ask_everything(server, report, pictures):
     ask = server.ask
     expect("a style sheet", ask("GET", "/api/style.css")[0] == 200)
     listed = ask("GET", "/api/runs")[1]["runs"]
-    expect("four runs", [run["name"] for run in listed] == ["stories", "images", "pairs", "tiles-run"])
-    expect("jobs of the runs", [run["jobs"] for run in listed] == [["graph"], [], [], ["evaluate"]])
+    expect("five runs", [run["name"] for run in listed] == ["stories", "images", "pairs", "tiles-run", "units"])
+    expect("jobs of the runs", [run["jobs"] for run in listed] == [["graph"], [], [], ["evaluate"], []])
     overview = ask("GET", runs, run="stories")[1]
     expect("scores", len(overview["scores"]) > 0)
     ask("GET", runs, run="nowhere")
@@ -188,7 +188,8 @@ def ask_everything(server, report, pictures):
     expect("prompts", len(ask("GET", neuron + "/prompts/{rank}", rank=rank, **place)[1]["prompts"]) > 0)
     ask("GET", neuron + "/prompts/{rank}", rank=9999, **place)
     ask("GET", neuron + "/similar", **place)
-    ask("GET", neuron + "/sheet", **place)
+    expect("no tiles of a language model", ask("GET", neuron + "/sheet", **place)[0] == 404)
+    sheets(server, neuron)
     token = next(node["text"] for node in picture["nodes"] if node["activating"])
     hits = ask("GET", runs + "/search", "?" + urllib.parse.urlencode({"activating": token, "limit": 100}), run="stories")
     expect(f"{token} is found", any(hit["index"] == unit["index"] for hit in hits[1]["hits"]))
@@ -216,6 +217,26 @@ def ask_everything(server, report, pictures):
     expect("a picture", ask("GET", runs + "/pairs/{pair}/{side}", run="pairs", pair=2, side=1)[0] == 200)
     ask("GET", runs + "/pairs/{pair}/{side}", run="pairs", pair=3, side=1)
     return unit
+
+
+def sheets(server, neuron):
+    """The patches of a unit of an image classifier: of every cluster, of one, and of none."""
+    unit = {"run": "units", "layer": 1, "index": 0}
+    clusters = server.ask("GET", neuron, **unit)[1]["clusters"]
+    status, all_of_them = server.ask("GET", neuron + "/sheet", **unit)
+    expect("a contact sheet", status == 200 and all_of_them.startswith(b"\x89PNG"))
+    for cluster in clusters:
+        status, one = server.ask("GET", neuron + "/sheet", f"?cluster={cluster['cluster']}", **unit)
+        expect("the sheet of a cluster", status == 200 and one.startswith(b"\x89PNG") and one != all_of_them)
+    expect("no such cluster", server.ask("GET", neuron + "/sheet", "?cluster=99", **unit)[0] == 404)
+    expect("no such unit", server.ask("GET", neuron + "/sheet", run="units", layer=1, index=999)[0] == 404)
+
+
+def units_of_tiles(folder):
+    """Units of the shipped classifier on the tiles that the evaluation made."""
+    run_assay("neurons", "embed", "--images", source / "models/assay-he/assay-he.safetensors", "--tiles", folder / "tiles",
+              "--run", folder / "units", "--units", "1:0-3", "--share", 0.3, "--cut", "fixed")
+    return folder / "units"
 
 
 def try_a_text(server, unit):
@@ -313,7 +334,7 @@ try:
     report, pictures = report_of_the_document(folder / "images")
     pairs_of_a_study(folder / "pairs")
     tiles = evaluation_of_tiles(folder)
-    server = Server(run, folder / "images", folder / "pairs", tiles)
+    server = Server(run, folder / "images", folder / "pairs", tiles, units_of_tiles(folder))
     try:
         unit = ask_everything(server, report, pictures)
         try_a_text(server, unit)
