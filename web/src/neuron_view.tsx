@@ -126,13 +126,8 @@ function Sheets({ run, neuron, cluster }: { run: RunInfo; neuron: Neuron; cluste
   const path = at('runs', run.name, 'neurons', neuron.layer, neuron.index, 'sheet');
   return (
     <section><h2>What it sees where it fires most</h2>
-<<<<<<< HEAD
-      <p class="quiet">Each picture is the part of a tile that the unit looks at; clusters are its reasons to fire.</p>
-      <div class="sheets">{shown.slice(0, kSheets).map((one) => <figure class="sheet" key={one.cluster}>
-=======
       <p class="quiet">Each picture is the part of a tile that the unit looks at, grey what lies beyond the tile; clusters are its reasons to fire.</p>
-      {shown.slice(0, kSheets).map((one) => <figure class="sheet" key={one.cluster}>
->>>>>>> embed
+      <div class="sheets">{shown.slice(0, kSheets).map((one) => <figure class="sheet" key={one.cluster}>
         <figcaption><b>{one.label || `cluster ${one.cluster + 1}`}</b> {plural(one.members, 'tile')}</figcaption>
         <img src={path + search({ cluster: one.cluster })} alt={`${plural(one.members, 'tile')} of the cluster ${one.label || one.cluster + 1}`} loading="lazy" /></figure>)}</div>
       {shown.length > kSheets && <p class="quiet">{plural(shown.length - kSheets, 'smaller cluster')} more, as tabs above.</p>}
@@ -163,13 +158,8 @@ export function NeuronView({ run, layer, index, query }: { run: RunInfo; layer: 
           <GraphView picture={data} chosen={node} onChoose={(chosen) => set({ node: chosen ?? undefined })} />
         )}</Loaded> : <GraphJob run={run.name} offered={run.jobs.includes('graph')} unit={{ layer, index }} onDone={() => setAgain(again + 1)} />}
         {neuron.stats && <section class="panel"><Facts of={[
-<<<<<<< HEAD
           ['largest activation', amount(neuron.stats.maximum)], ['mean ± deviation', `${amount(neuron.stats.mean, 2)} ± ${amount(neuron.stats.deviation, 2)}`],
-          ['fires on', percent(neuron.stats.firing_rate)], [run.images ? 'places seen' : 'tokens seen', count(neuron.stats.tokens)],
-=======
-          ['largest activation', amount(neuron.stats.maximum)], ['mean', amount(neuron.stats.mean, 3)], ['deviation', amount(neuron.stats.deviation, 3)],
           [run.images ? 'above zero at' : 'fires on', percent(neuron.stats.firing_rate)], [run.images ? 'locations seen' : 'tokens seen', count(neuron.stats.tokens)],
->>>>>>> embed
           ...(held ? [['F1, held-out', number(held.f1)] as [string, string], ['best lookup', number(lookup)] as [string, string]] : []),
           ['polysemanticity', number(neuron.measures?.polysemanticity)]]} /></section>}
         <Clusters neuron={neuron} images={run.images} cluster={cluster} onPick={(value) => set({ cluster: value ?? undefined, node: undefined })} />
