@@ -1,7 +1,8 @@
 """The table of reet_table.sh from its runs. Usage: reet_table.py OUT
 
-A cell is the mean over the seeds with the half width of its 95% interval over seeds (Student's t). The line "patients" is
-the mean over the seeds of the interval of one classifier when test patients are drawn again.
+A cell is the mean over the seeds in % and (smallest-largest); accuracy and the mean over all transforms also have the half
+width of the 95% interval over seeds (Student's t). The line "patients" is the mean over the seeds of the 95% interval of one
+classifier when test patients are drawn again. s/epoch is wall time, as the machine was.
 """
 import json
 import math
@@ -24,8 +25,9 @@ def half_width(values):
     return T975.get(n, 1.96) * math.sqrt(variance / n)
 
 
-def cell(values):
-    return f"{100 * mean(values):.1f} ± {100 * half_width(values):.1f}"
+def cell(values, interval=False):
+    around = f" ± {100 * half_width(values):.1f}" if interval and len(values) > 1 else ""
+    return f"{100 * mean(values):.1f}{around} ({100 * min(values):.0f}-{100 * max(values):.0f})"
 
 
 def read(out, method):
@@ -58,9 +60,9 @@ def main():
         reports = [report for _, report, _ in runs]
         means[label] = {seed: mean(list(rates(report).values())) for seed, report, _ in runs}
         seconds = [point["seconds"] for _, _, history in runs for point in history["history"]]
-        columns = [cell([r["clean"]["accuracy"]["value"] for r in reports])]
+        columns = [cell([r["clean"]["accuracy"]["value"] for r in reports], True)]
         columns += [cell([rates(r)[title] for r in reports]) for title in titles]
-        columns.append(cell(list(means[label].values())))
+        columns.append(cell(list(means[label].values()), True))
         print(f"| {label} | {len(runs)} | " + " | ".join(columns) + f" | {mean(seconds):.0f} |")
         intervals = [[(i["metrics"]["fooling_rate"]["low"], i["metrics"]["fooling_rate"]["high"])
                       for i in r["items"]] for r in reports]
@@ -77,8 +79,12 @@ def main():
         if other == "adversarial" or not shared:
             continue
         ratios = [means["adversarial"][s] / means[other][s] for s in shared]
-        print(f"mean fooling rate, adversarial / {other}: "
-              f"{mean(ratios):.2f} ({', '.join(f'{r:.2f}' for r in ratios)} by seed)")
+        accuracy = {label: {seed: report["clean"]["accuracy"]["value"] for seed, report, _ in runs}
+                    for label, runs in rows.items()}
+        gains = [100 * (accuracy["adversarial"][s] - accuracy[other][s]) for s in shared]
+        print(f"adversarial against {other}: mean fooling rate {mean(ratios):.2f} times "
+              f"({', '.join(f'{r:.2f}' for r in ratios)} by seed), clean accuracy {mean(gains):+.1f} "
+              f"({', '.join(f'{g:+.1f}' for g in gains)})")
 
 
 main()

@@ -8,7 +8,7 @@ set -eu
 assay=$1
 tiles=$2
 out=$3
-epochs=${4:-7}
+epochs=${4:-6}
 limit=${5:-200}
 seeds=${6:-1 2 3}
 transforms=rotate,crop,zoom_in,zoom_out,blur_rectangle,mean
