@@ -59,7 +59,8 @@ std::string SeriesOf(const fs::path& folder, const std::string& kind) {
   const auto weight = nlohmann::json::json_pointer("/metadata/training/embedding-weight");
   if (!kind.ends_with("embedding") || !json.contains(weight) || !json.at(weight).is_number())
     return kind;
-  return fmt::format("{} {}", kind, json.at(weight).get<double>());
+  return fmt::format("{} {}", kind == "embedding" ? kind : "centred",
+                     json.at(weight).get<double>());
 }
 
 std::string Table(const std::vector<Row>& rows) {
