@@ -6,6 +6,7 @@
 //   serve_bench --graphs N    another size
 // Exits with 1 when a limit is missed.
 #include <fmt/format.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,6 +38,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kClients = 8;
 constexpr int kWholeUnitEvery = 300;
+constexpr int kTimeout = 60;  // seconds; a busy machine misses limits, and is not a failure
 
 double MillisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -148,7 +150,7 @@ Times Measure(int port, int clients, int rounds, Make make) {
   for (auto& own : times) {
     threads.emplace_back([&] {
       try {
-        RawClient client(port);
+        RawClient client(port, kTimeout);
         for (int round = next++; round < rounds && !failed; round = next++) {
           Rng rng(7, "request", static_cast<uint64_t>(round));
           const std::vector<std::string> targets = make(rng);
@@ -181,10 +183,24 @@ void Print(const std::string& what, const Times& times, double limit_ms) {
              what, times.p50, times.p95, times.largest, limit_ms, met ? "met" : "MISSED");
 }
 
+double ProcessorMilliseconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return 1e3 * static_cast<double>(now.tv_sec) + 1e-6 * static_cast<double>(now.tv_nsec);
+}
+
+void PrintLoad() {
+  double load = 0;
+  std::ifstream("/proc/loadavg") >> load;
+  fmt::print("load of the machine: {:.1f} on {} processors\n", load,
+             std::thread::hardware_concurrency());
+}
+
 void ColdStart(const fs::path& folder, const std::string& run) {
   const auto start = Clock::now();
+  const double processor = ProcessorMilliseconds();
   const Served served(folder);
-  RawClient client(served.port);
+  RawClient client(served.port, kTimeout);
   Get(client, served.port, "/api/runs");
   const double first = MillisecondsSince(start);
   Get(client, served.port, run);
@@ -192,8 +208,9 @@ void ColdStart(const fs::path& folder, const std::string& run) {
   const bool met = overview <= 2000;
   good = good && met;
   fmt::print(
-      "cold start: first answer after {:.0f} ms, overview after {:.0f} ms   limit 2000 ms: {}\n",
-      first, overview, met ? "met" : "MISSED");
+      "cold start: first answer after {:.0f} ms, overview after {:.0f} ms ({:.0f} ms of processor) "
+      "  limit 2000 ms: {}\n",
+      first, overview, ProcessorMilliseconds() - processor, met ? "met" : "MISSED");
 }
 
 void FlatMemory(int port, const Requests& requests, int count) {
@@ -233,6 +250,7 @@ int main(int argc, char** argv) {
   }
   const auto parent = fs::temp_directory_path() / fmt::format("serve_bench_{}", ::getpid());
   try {
+    PrintLoad();
     const ZipfTokens tokens;
     const fs::path folder = parent / "run";
     const auto start = Clock::now();

@@ -1,6 +1,7 @@
 // One neuron in parts, search, and neurons with similar graphs.
 #include <sstream>
 
+#include "serve/json_values.h"
 #include "serve/neuron_json.h"
 #include "serve/service.h"
 #include "store/graph_index.h"
@@ -102,7 +103,7 @@ Json SearchLabels(const ServedRun& run, const std::string& wanted, std::optional
                     {"f1", unit ? NumberOrNull(unit->f1) : Json(nullptr)},
                     {"has_graph", unit != nullptr && unit->has_graph},
                     {"cluster", row.cluster},
-                    {"label", row.label},
+                    {"label", LabelText(row.label)},
                     {"activating", Json::array()},
                     {"context", Json::array()}});
   }

@@ -69,6 +69,19 @@ TEST_F(RoutesTest, OverviewHasMeansOfTheScores) {
   EXPECT_TRUE(found);
 }
 
+TEST_F(RoutesTest, LabelsHideNothing) {
+  {
+    store::RunStore run =
+        store::RunStore::Open(folders_.folder.path() / "neurons", store::RunStore::Mode::kWrite);
+    store::FeatureCluster cluster = run.GetClusters({0, 0}).front();
+    cluster.label = "As (after: \x0c)";
+    run.Put(cluster);
+  }
+  Api api(folders_.Open());
+  EXPECT_EQ(api.Get(neuron_)["clusters"][0]["label"], "As (after: \\x0C)");
+  EXPECT_EQ(api.Get(run_ + "/search", {{"label", "as"}})["hits"][0]["label"], "As (after: \\x0C)");
+}
+
 TEST_F(RoutesTest, FaintUnitsAreNotRecommended) {
   {
     store::RunStore run =

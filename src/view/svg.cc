@@ -98,31 +98,36 @@ std::string PillMarkup(const Pill& pill, std::string_view text) {
       Num(kPillHeight), Num(kPillHeight / 2), Num(pill.centre.x), Num(pill.centre.y + 3.5), text);
 }
 
-// The numbers on edges, each at the first of a few places on its curve where it covers no earlier
-// one.
+// The numbers on edges, each at the place on its curve, nearest to the middle, where it covers
+// neither a box nor an earlier one.
 class PillPlacer {
  public:
+  void AddBox(Point centre, double width) { taken_.push_back({centre, width, kBoxHeight}); }
+
   Pill Place(const std::vector<Point>& bezier, std::string_view text) {
     const double width = std::max(kPillHeight, TextWidthPx(text, kPillPx) + 8);
     Pill pill;
-    for (const double share :
-         {0.42, 0.3, 0.55, 0.2, 0.66, 0.42}) {  // the last resort is the first choice
-      pill = {OnCurve(bezier, share), width};
-      if (std::none_of(placed_.begin(), placed_.end(),
-                       [&](const Pill& other) { return Overlap(pill, other); }))
+    for (const double share : {0.46, 0.54, 0.38, 0.62, 0.3, 0.7, 0.22, 0.78, 0.86, 0.46}) {
+      pill = {OnCurve(bezier, share), width};  // the last resort is the first choice
+      if (std::none_of(taken_.begin(), taken_.end(),
+                       [&](const Taken& other) { return Covers(pill, other); }))
         break;
     }
-    placed_.push_back(pill);
+    taken_.push_back({pill.centre, pill.width, kPillHeight});
     return pill;
   }
 
  private:
-  static bool Overlap(const Pill& a, const Pill& b) {
-    return std::abs(a.centre.x - b.centre.x) < (a.width + b.width) / 2 + 1 &&
-           std::abs(a.centre.y - b.centre.y) < kPillHeight + 1;
+  struct Taken {
+    Point centre;
+    double width = 0, height = 0;
+  };
+  static bool Covers(const Pill& pill, const Taken& other) {
+    return std::abs(pill.centre.x - other.centre.x) < (pill.width + other.width) / 2 + 1 &&
+           std::abs(pill.centre.y - other.centre.y) < (kPillHeight + other.height) / 2 + 1;
   }
 
-  std::vector<Pill> placed_;
+  std::vector<Taken> taken_;
 };
 
 std::string EdgeMarkup(const DrawnGraph& graph, const DrawnEdge& edge, const Layout::Curve& curve) {
@@ -213,6 +218,8 @@ class Picture {
       body_ += EdgeMarkup(graph_, graph_.edges[i], layout_.curves[i]);
     }
     PillPlacer placer;
+    for (size_t i = 0; i < connected_.size(); ++i)
+      placer.AddBox(layout_.centres[i], BoxWidth(graph_.nodes[connected_[i]]));
     for (size_t i = 0; i < graph_.edges.size(); ++i) {
       const std::string gap = GapLabel(graph_.edges[i]);
       if (gap.empty()) continue;

@@ -9,7 +9,7 @@ interface Choice { item: string; title: string; kind: string; axis: string; usua
 const kKinds = [['attack', 'Attacks on pixels'], ['transform', 'Changes of the image']] as const;
 
 function Form({ run, choices, first, onDone }: { run: string; choices: Choice[]; first?: string; onDone: (item: string) => void }) {
-  const [item, setItem] = useState(choices.find((one) => one.item === first)?.item ?? choices[0].item);
+  const [item, setItem] = useState(choices.find((one) => one.item === first?.split('-at-')[0])?.item ?? choices[0].item);
   const choice = choices.find((one) => one.item === item)!;
   const [share, setShare] = useState(0.5); // of the usual strength
   const most = choice.most / choice.usual;
