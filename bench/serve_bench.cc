@@ -150,12 +150,15 @@ Times Measure(int port, int clients, int rounds, Make make) {
   for (auto& own : times) {
     threads.emplace_back([&] {
       try {
-        RawClient client(port, kTimeout);
-        for (int round = next++; round < rounds && !failed; round = next++) {
+        std::unique_ptr<RawClient> client;
+        for (int round = next++, own_rounds = 0; round < rounds && !failed;
+             round = next++, ++own_rounds) {
+          // As browsers do: the server ends a connection after 10,000 requests.
+          if (own_rounds % 1000 == 0) client = std::make_unique<RawClient>(port, kTimeout);
           Rng rng(7, "request", static_cast<uint64_t>(round));
           const std::vector<std::string> targets = make(rng);
           const auto begin = Clock::now();
-          for (const std::string& target : targets) Get(client, port, target);
+          for (const std::string& target : targets) Get(*client, port, target);
           own.push_back(MillisecondsSince(begin));
         }
       } catch (const std::exception& error) {
