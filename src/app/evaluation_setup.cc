@@ -129,17 +129,19 @@ json DataJson(const EvaluationArguments& arguments, const data::TileDataset& dat
   for (const auto& [kind, count] : dataset.counts().problems)
     problems[std::string(data::TileProblemKindName(kind))] = count;
   const std::set<std::string> clusters(data.clusters.begin(), data.clusters.end());
-  json out = {{"name", fs::path(arguments.tiles.tiles).lexically_normal().filename().string()},
-              {"hash", robustness::HashOf(data.images, data.labels)},
-              {"split", arguments.tiles.options.split},
-              {"tiles", data.size()},
-              {"per_class", per_class},
-              {"clusters", patients ? "patient" : "tile"},
-              {"height", data.images.size(2)},
-              {"width", data.images.size(3)},
-              {"left_out", dataset.counts().left_out},
-              {"converted", dataset.counts().converted},
-              {"problems", problems}};
+  json out = {
+      {"name",
+       fs::absolute(fs::path(arguments.tiles.tiles) / ".").parent_path().filename().string()},
+      {"hash", robustness::HashOf(data.images, data.labels)},
+      {"split", arguments.tiles.options.split},
+      {"tiles", data.size()},
+      {"per_class", per_class},
+      {"clusters", patients ? "patient" : "tile"},
+      {"height", data.images.size(2)},
+      {"width", data.images.size(3)},
+      {"left_out", dataset.counts().left_out},
+      {"converted", dataset.counts().converted},
+      {"problems", problems}};
   out["patients"] = patients ? json(clusters.size()) : json(nullptr);
   out["nuclei_from"] = !data.constructs.defined() ? ""
                        : arguments.masks == "segment"
