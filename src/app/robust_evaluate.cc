@@ -45,10 +45,18 @@ void PrintTable(const json& report) {
     add(item.at("title").get<std::string>(), item.at("metrics"), item);
   add("worst case", report.at("worst_case").at("metrics"), nullptr);
   fmt::print("{}", FormatTable(table));
+  // The same text of many items on one line.
+  std::vector<std::pair<std::string, std::string>> flags;  // text, items
   for (const json& flag : report.at("flags")) {
-    fmt::print("warning: {}: {}\n", flag.at("item").get<std::string>(),
-               flag.at("text").get<std::string>());
+    const auto text = flag.at("text").get<std::string>(), item = flag.at("item").get<std::string>();
+    const auto same = std::find_if(flags.begin(), flags.end(),
+                                   [&](const auto& known) { return known.first == text; });
+    if (same == flags.end())
+      flags.emplace_back(text, item);
+    else
+      same->second += ", " + item;
   }
+  for (const auto& [text, items] : flags) fmt::print("warning: {}: {}\n", items, text);
 }
 
 void RunEvaluate(const EvaluationArguments& arguments) {

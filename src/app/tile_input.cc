@@ -56,6 +56,10 @@ std::unique_ptr<model::ImageClassifier> OpenClassifier(const TileArguments& argu
                "note: {} was trained on generated tiles; it is for demonstration, not for tissue\n",
                classifier->spec().name);
   }
+  if (classifier->spec().gives_probabilities) {
+    fmt::print(stderr, "note: {} gives probabilities; their logarithms are used as logits\n",
+               classifier->spec().name);
+  }
   return classifier;
 }
 

@@ -132,10 +132,12 @@ SaliencyMaps SmoothGrad(const ImageClassifier& model, const at::Tensor& images,
     const double range = (image.max() - image.min()).item<double>();
     std::vector<float> noise(static_cast<size_t>(options.samples * image.numel()));
     for (float& value : noise) value = static_cast<float>(rng.Normal() * options.noise * range);
+    // Within the model's range, which it may insist on.
     const at::Tensor noisy =
-        image + at::tensor(noise)
-                    .reshape({options.samples, image.size(1), image.size(2), image.size(3)})
-                    .to(image.device());
+        (image + at::tensor(noise)
+                     .reshape({options.samples, image.size(1), image.size(2), image.size(3)})
+                     .to(image.device()))
+            .clamp(model.spec().low, model.spec().high);
     at::Tensor sum = at::zeros_like(image);
     for (const at::Tensor& part : noisy.split(kLargestBatch)) {
       sum += GradientOf(model, part, classes.narrow(0, i, 1).expand({part.size(0)}))

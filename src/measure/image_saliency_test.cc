@@ -5,6 +5,9 @@
 
 #include <filesystem>
 
+#include "model/image_network.h"
+#include "model/safetensors.h"
+
 namespace assay::measure {
 namespace {
 
@@ -136,17 +139,66 @@ TEST_F(SaliencyTest, ModelsThatCannotAreNamed) {
             at::IntArrayRef({2, 9, 8}));
 }
 
-TEST(SaliencyRealTest, IntegratedGradientsOfTheSharedClassifierAreComplete) {
-  const std::filesystem::path file = ASSAY_SOURCE_DIR "/../shared/models/idc_resnet18w16_aug.pt";
+// Grad-CAM from the network's parts: in a network that pools and then multiplies, the gradient of a
+// logit by a map is the head's weight over the number of places.
+TEST(SaliencyBuiltInTest, GradCamOfABuiltInNetworkIsItsMapsWeightedByTheHead) {
+  model::ImageNetworkConfig config = model::ImageArchitecture("cnn", 2);
+  config.mean = {0.5, 0.5, 0.5};
+  config.std = {0.25, 0.25, 0.25};
+  const auto network = std::make_shared<model::ImageNetwork>(config, 3);
+  const auto classifier = model::BuildClassifier(network, {.any_size = true});
+  at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(2);
+  const at::Tensor images = at::rand({2, 3, 32, 24}, generator);
+  SaliencyOptions options;
+  options.method = "grad-cam";
+  const SaliencyMaps maps =
+      ComputeSaliency(*classifier, images, at::tensor({1, 0}, at::kLong), options);
+  const at::Tensor features = network->EvaluateWithFeatures(images).features.detach();
+  const at::Tensor head = network->parameters().at("fc.weight").detach();
+  for (int64_t i = 0; i < 2; ++i) {
+    const at::Tensor places = features[i];  // [D, h, w]
+    const at::Tensor cam = (places * head[1 - i].reshape({-1, 1, 1})).sum(0).clamp_min(0) /
+                           static_cast<double>(places.size(1) * places.size(2));
+    const at::Tensor large =
+        at::upsample_bilinear2d(cam.unsqueeze(0).unsqueeze(0), {32, 24}, false);
+    EXPECT_GT(large.max().item<double>(), 0);
+    EXPECT_TRUE(at::allclose(maps.map[i], large[0][0], 1e-4, 1e-7));
+  }
+}
+
+// Every method on real tiles, with values up to white, through the file as TorchScript and built
+// in.
+class SaliencyRealTest : public testing::TestWithParam<std::string> {};
+
+TEST_P(SaliencyRealTest, EveryMethodWorksAndIntegratedGradientsAreComplete) {
+  const std::filesystem::path shared = ASSAY_SOURCE_DIR "/../shared";
+  const std::filesystem::path file = shared / "models" / GetParam();
   if (!std::filesystem::exists(file)) GTEST_SKIP() << file << " is not here";
   const auto model = model::LoadImageClassifier(file);
-  at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(1);
-  const at::Tensor images = at::rand({2, 3, 50, 50}, generator) * 0.3 + 0.5;
-  SaliencyOptions options;
-  options.method = "integrated-gradients";
-  const SaliencyMaps maps = ComputeSaliency(*model, images, at::zeros({2}, at::kLong), options);
-  EXPECT_LT(maps.completeness_error.max().item<double>(), 0.01);
+  const auto golden =
+      model::SafetensorsFile::Open(shared / "golden/logits/idc_resnet18w16_aug.safetensors");
+  const at::Tensor images = golden.Read("input"), classes = golden.Read("labels");
+  const bool built_in = file.extension() == ".safetensors";
+  for (const std::string& method : SaliencyMethods()) {
+    if (method == "grad-cam" && !built_in) continue;  // TorchScript shows no maps
+    SaliencyOptions options;
+    options.method = method;
+    const SaliencyMaps maps = ComputeSaliency(*model, images, classes, options);
+    EXPECT_EQ(maps.map.sizes(), at::IntArrayRef({images.size(0), images.size(2), images.size(3)}));
+    EXPECT_TRUE(at::isfinite(maps.map).all().item<bool>()) << method;
+    EXPECT_GT(maps.map.flatten(1).amax(1).max().item<double>(), 0) << method;
+    if (method == "integrated-gradients") {
+      EXPECT_LT(maps.completeness_error.max().item<double>(), 0.01);
+    }
+  }
 }
+
+INSTANTIATE_TEST_SUITE_P(Files, SaliencyRealTest,
+                         testing::Values("idc_resnet18w16_aug.pt",
+                                         "idc_resnet18w16_aug.safetensors"),
+                         [](const auto& file) {
+                           return file.param.ends_with(".pt") ? "TorchScript" : "BuiltIn";
+                         });
 
 }  // namespace
 }  // namespace assay::measure

@@ -29,10 +29,19 @@ class LogProbabilities : public ImageClassifier {
     spec_.gives_probabilities = true;
   }
   at::Tensor Logits(const at::Tensor& images) const override {
-    return inner_->Logits(images).clamp_min(std::numeric_limits<float>::min()).log();
+    return Logarithms(inner_->Logits(images));
+  }
+  std::optional<FeatureMaps> LogitsWithFeatures(const at::Tensor& images) const override {
+    auto found = inner_->LogitsWithFeatures(images);
+    if (found) found->logits = Logarithms(found->logits);
+    return found;
   }
 
  private:
+  static at::Tensor Logarithms(const at::Tensor& probabilities) {
+    return probabilities.clamp_min(std::numeric_limits<float>::min()).log();
+  }
+
   std::unique_ptr<ImageClassifier> inner_;
 };
 
@@ -45,6 +54,9 @@ class Renamed : public ImageClassifier {
     spec_.class_names = std::move(names);
   }
   at::Tensor Logits(const at::Tensor& images) const override { return inner_->Logits(images); }
+  std::optional<FeatureMaps> LogitsWithFeatures(const at::Tensor& images) const override {
+    return inner_->LogitsWithFeatures(images);
+  }
 
  private:
   std::unique_ptr<ImageClassifier> inner_;

@@ -31,6 +31,13 @@ class NetworkClassifier : public ImageClassifier {
     return logits;
   }
 
+  std::optional<FeatureMaps> LogitsWithFeatures(const at::Tensor& images) const override {
+    CheckImages(spec_, images);
+    auto found = network_->EvaluateWithFeatures(images);
+    CheckLogits(spec_, found.logits, images.size(0));
+    return FeatureMaps{std::move(found.logits), std::move(found.features)};
+  }
+
   const ImageNetwork& network() const { return *network_; }
 
  private:

@@ -12,9 +12,9 @@ ActiveImages ActiveImages::Kept(const at::Tensor& keep) const {
                    .labels = labels.index_select(0, keep),
                    .targets = targets.defined() ? targets.index_select(0, keep) : at::Tensor(),
                    .region = region.Rows(keep)};
-  const at::Tensor host = keep.to(at::kCPU);
+  const at::Tensor host = keep.to(at::kCPU).contiguous();
   for (int64_t i = 0; i < host.size(0); ++i)
-    out.streams.push_back(streams[static_cast<size_t>(host[i].item<int64_t>())]);
+    out.streams.push_back(streams[static_cast<size_t>(host.data_ptr<int64_t>()[i])]);
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/hash.h"
+#include "base/rng.h"
 
 namespace assay::robustness {
 namespace {
@@ -90,6 +91,13 @@ std::vector<uint64_t> ContentStreams(const at::Tensor& images) {
     streams.push_back(base::HashBytes({first, size * sizeof(float)}));
   }
   return streams;
+}
+
+std::vector<uint64_t> SeededStreams(std::span<const uint64_t> streams, uint64_t seed,
+                                    std::string_view purpose) {
+  std::vector<uint64_t> out;
+  for (const uint64_t stream : streams) out.push_back(base::Rng(seed ^ stream, purpose).Next());
+  return out;
 }
 
 void CheckInput(const AttackInput& input) {

@@ -39,6 +39,9 @@ class Region {
 
 // The streams of the images' random numbers: hashes of their content, [B]. Bytes on the CPU.
 std::vector<uint64_t> ContentStreams(const at::Tensor& images);
+// Streams of the same images for one purpose of a seeded attack.
+std::vector<uint64_t> SeededStreams(std::span<const uint64_t> streams, uint64_t seed,
+                                    std::string_view purpose);
 
 // rows of a tensor whose first dimension is the batch; other tensors (bounds for all) unchanged.
 at::Tensor RowsOf(const at::Tensor& tensor, const at::Tensor& rows, int64_t batch);

@@ -96,29 +96,36 @@ std::optional<double> AttackRunResult::MedianDistance() const {
   return at::quantile(found, 0.5).item<double>();
 }
 
-AttackRunResult RunAttackInBatches(const Attack& attack, const model::ImageClassifier& model,
-                                   const AttackInput& input, int64_t batch) {
+AttackResult RunInBatches(const Attack& attack, const model::ImageClassifier& model,
+                          const AttackInput& input, int64_t batch) {
   CheckInput(input);
   std::vector<AttackResult> results;
+  ForBatches(input, batch,
+             [&](const AttackInput& part) { results.push_back(attack.Run(model, part)); });
+  return Join(results);
+}
+
+AttackRunResult RunAttackInBatches(const Attack& attack, const model::ImageClassifier& model,
+                                   const AttackInput& input, int64_t batch) {
+  const auto start = std::chrono::steady_clock::now();
+  AttackRunResult run{.result = RunInBatches(attack, model, input, batch)};
+  run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::vector<StoredSuccess> stored, clean_stored;
   std::vector<at::Tensor> clean;
-  double seconds = 0;
+  int64_t from = 0;
   ForBatches(input, batch, [&](const AttackInput& part) {
+    const at::NoGradGuard no_grad;
     const at::Tensor goal = part.any_wrong_class ? at::Tensor() : part.targets;
-    {
-      const at::NoGradGuard no_grad;
-      clean.push_back(model.Logits(part.images));
-    }
-    const auto start = std::chrono::steady_clock::now();
-    results.push_back(attack.Run(model, part));
-    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    stored.push_back(CheckStored(model, results.back().images, part.labels, goal));
+    const int64_t count = part.images.size(0);
+    clean.push_back(model.Logits(part.images));
+    stored.push_back(
+        CheckStored(model, run.result.images.narrow(0, from, count), part.labels, goal));
     clean_stored.push_back(CheckStored(model, part.images, part.labels, goal));
+    from += count;
   });
-  AttackRunResult run{.result = Join(results), .clean_logits = at::cat(clean)};
+  run.clean_logits = at::cat(clean);
   run.clean_fooled = measure::Fooled(run.clean_logits, input.labels,
                                      input.any_wrong_class ? at::Tensor() : input.targets);
-  run.seconds = seconds;
   run.stored = Join(stored);
   run.clean_stored = Join(clean_stored);
   return run;

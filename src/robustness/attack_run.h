@@ -25,7 +25,11 @@ struct AttackRunResult {
   std::optional<double> MedianDistance() const;
 };
 
-// batch: images at a time, >= 1. Throws as Attack::Run.
+// The attack alone. batch: images at a time, >= 1. Throws as Attack::Run.
+AttackResult RunInBatches(const Attack& attack, const model::ImageClassifier& model,
+                          const AttackInput& input, int64_t batch);
+
+// With the clean state and with storage.
 AttackRunResult RunAttackInBatches(const Attack& attack, const model::ImageClassifier& model,
                                    const AttackInput& input, int64_t batch);
 

@@ -59,9 +59,9 @@ class MaskedPixelSpace : public ParameterSpace {
   at::Tensor Apply(const at::Tensor& images, const at::Tensor& parameters) const override {
     return images + Mask(images) * (parameters - images);
   }
-  at::Tensor Draw(const at::Tensor& image, Norm norm, double radius,
-                  base::Rng& rng) const override {
-    return Apply(image, pixels_->Draw(image, norm, radius, rng));
+  at::Tensor Draw(const at::Tensor& images, Norm norm, const at::Tensor& radius,
+                  std::span<const uint64_t> streams, uint64_t number) const override {
+    return Apply(images, pixels_->Draw(images, norm, radius, streams, number));
   }
 
  private:

@@ -10,7 +10,9 @@ namespace assay::robustness {
 namespace {
 
 constexpr double kFirstChange = 0.05, kLastChange = 0.002;  // of the norm, a step
-constexpr double kFirstTurn = 1.0, kLastTurn = 0.02;        // step size in units of the norm
+// Step size in units of the norm. Large first steps land in basins that are not the nearest: with 1
+// in place of 0.1 the median distance on a robust MNIST network is 2.55, not 2.38.
+constexpr double kFirstTurn = 0.1, kLastTurn = 0.02;
 
 double Annealed(double first, double last, double share) {
   return last + (first - last) * (1 + std::cos(std::numbers::pi * share)) / 2;

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
+#include "measure/distance.h"
 #include "robustness/attack_run.h"
 #include "robustness/constructs.h"
-#include "robustness/energy.h"
 #include "robustness/evaluation.h"
 
 namespace assay::robustness {
@@ -19,6 +19,10 @@ std::vector<int64_t> CorrectRows(const EvaluationData& data) {
     if (data.clean.Correct(i)) rows.push_back(i);
   }
   return rows;
+}
+
+at::Tensor Rmse(const at::Tensor& original, const at::Tensor& perturbed) {  // [B]
+  return measure::Distance((perturbed - original).to(at::kDouble), measure::Norm::kRmse);
 }
 
 // Fooling rates over four parts of the correctly classified images, by rising value.
@@ -89,9 +93,8 @@ json ConfinedJson(const model::ImageClassifier& model, const EvaluationData& dat
   for (int64_t construct = 0; construct < 4; ++construct) {
     const at::Tensor allowed = maps == construct;
     const AttackResult result =
-        RunAttackInBatches(*MakeAttack(attack, MakeMaskedPixelSpace(input.images, allowed)), model,
-                           input, options.batch)
-            .result;
+        RunInBatches(*MakeAttack(attack, MakeMaskedPixelSpace(input.images, allowed)), model, input,
+                     options.batch);
     const int64_t flipped = result.fooled.sum().item<int64_t>();
     out.push_back(
         {{"construct", kConstructNames[static_cast<size_t>(construct)]},
@@ -99,8 +102,7 @@ json ConfinedJson(const model::ImageClassifier& model, const EvaluationData& dat
          {"fooling_rate", static_cast<double>(flipped) / static_cast<double>(rows.numel())},
          {"flipped", flipped},
          {"correct", rows.numel()},
-         {"rmse_grey",
-          255 * MeasureEnergies(input.images, result.images).rmse.mean().item<double>()}});
+         {"rmse_grey", 255 * Rmse(input.images, result.images).mean().item<double>()}});
   }
   return out;
 }
@@ -121,7 +123,7 @@ json MinimalEnergyJson(const model::ImageClassifier& model, const EvaluationData
     const at::Tensor longer =
         (clean + factor * (attacked.images.index_select(0, which) - clean)).clamp(0, 1);
     const at::Tensor stored = ThroughPng(longer);
-    const at::Tensor rmse = 255 * MeasureEnergies(clean, stored).rmse;
+    const at::Tensor rmse = 255 * Rmse(clean, stored);
     const measure::Answers after = ToAnswers(LogitsInBatches(model, stored, options.batch),
                                              data.labels.index_select(0, which));
     std::vector<int64_t> still;

@@ -45,7 +45,7 @@ AttackResult AttackRows(const model::ImageClassifier& model, const EvaluationDat
   attack.early_stop = attack.early_stop || early_stop;
   const AttackInput input{.images = data.images.index_select(0, Rows(rows)),
                           .labels = data.labels.index_select(0, Rows(rows))};
-  return RunAttackInBatches(*MakeAttack(attack, item.space), model, input, options.batch).result;
+  return RunInBatches(*MakeAttack(attack, item.space), model, input, options.batch);
 }
 
 json CurveJson(const EvaluationData& data, const PlannedItem& item,
@@ -99,7 +99,7 @@ class Candidates {
   }
 
   CurvePoint Point(double budget) const {
-    const at::Tensor rmse = MeasureEnergies(data_.images, images_).rmse;
+    const at::Tensor rmse = measure::Distance(images_ - data_.images, measure::Norm::kRmse);
     return {budget, ToAnswers(logits_, data_.labels), flipped_, 255 * rmse.mean().item<double>()};
   }
   const at::Tensor& images() const { return images_; }

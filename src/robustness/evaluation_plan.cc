@@ -123,24 +123,19 @@ PlannedItem TransformItem(const std::string& name, const EvaluationOptions& opti
                  .seed = options.seed};
   item.threat = {{"space", name}, {"grey_levels", nullptr}, {"knowledge", "white box"}};
   std::shared_ptr<const transforms::Transform> transform = transforms::MakeTransform(name);
-  // REET's budgets for what it optimises by gradient; the others are searched in their range.
-  const bool pixel = name == "pixel", stain = name == "stain", mean = name == "mean";
-  if (pixel || stain || mean) {
-    item.attack.attack = "pgd";
+  // REET's budgets for what has too many parameters to be searched; the others are searched in
+  // their range, the offset of the mean too, which is one number.
+  const bool pixel = name == "pixel", stain = name == "stain";
+  if (pixel || stain) {
+    item.attack.attack = "apgd";
     item.attack.norm = "rmse";
-    item.attack.optimizer = "rmsprop";
-    item.attack.epsilon = pixel ? options.rmse : stain ? 0.2 : 50.0 / 255;
-    item.attack.step = item.attack.epsilon / 10;
+    item.attack.epsilon = pixel ? options.rmse : 0.2;
     item.space = pixel ? std::shared_ptr<const ParameterSpace>(MakePixelSpace())
                        : MakeTransformSpace(transform, {.bounded = false, .relative = false});
     item.threat["norm"] = "rmse";
-    item.threat["budget"] = stain   ? "RMSE 0.2 of the stain matrix"
-                            : pixel ? fmt::format("RMSE {}", Grey(options.rmse))
-                                    : "offset of 50 grey levels";
-    if (mean) item.threat["grey_levels"] = 50;
-    item.strength_axis = stain   ? "RMSE of the stain matrix allowed"
-                         : pixel ? "RMSE allowed, grey levels"
-                                 : "offset allowed, grey levels";
+    item.threat["budget"] = stain ? std::string("RMSE 0.2 of the stain matrix")
+                                  : fmt::format("RMSE {}", Grey(options.rmse));
+    item.strength_axis = stain ? "RMSE of the stain matrix allowed" : "RMSE allowed, grey levels";
     item.strength_scale = stain ? 1 : 255;
     item.budgets = Shares(item.attack.epsilon, {0.125, 0.25, 0.5});
     return item;
@@ -152,6 +147,10 @@ PlannedItem TransformItem(const std::string& name, const EvaluationOptions& opti
   item.space = MakeTransformSpace(transform);
   item.threat["norm"] = "range of the transform";
   item.threat["budget"] = "range of the transform";
+  if (name == "mean") {
+    item.threat["budget"] = "offset of 50 grey levels";
+    item.threat["grey_levels"] = 50;
+  }
   item.threat["knowledge"] = "scores only";
   item.strength_axis = "share of the way from unchanged to the far end of the range";
   item.strength_scale = 1 / item.attack.epsilon;

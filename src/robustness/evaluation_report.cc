@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "measure/image_saliency.h"
 
 namespace assay::robustness {
 namespace {
@@ -17,7 +18,7 @@ using base::Fail;
 using measure::Answers;
 using nlohmann::json;
 
-constexpr int kItemVersion = 1;  // grows when items are computed differently
+constexpr int kItemVersion = 2;  // grows when items are computed differently
 
 // What makes two results of an item the same.
 std::string IdentityOf(const EvaluationData& data, const EvaluationSubject& subject,
@@ -93,6 +94,17 @@ json WorstCase(const EvaluationData& data, const std::vector<FinishedItem>& item
   return {{"items", names}, {"metrics", MetricsJson(data, &worst, flipped, no_size, options)}};
 }
 
+// A method that this classifier cannot serve is an error now, not after the first attack.
+void CheckSaliency(const model::ImageClassifier& model, const EvaluationData& data,
+                   const EvaluationOptions& options) {
+  for (const std::string& method : SaliencyNames(options)) {
+    measure::SaliencyOptions saliency;
+    saliency.method = method;
+    measure::ComputeSaliency(model, data.images.narrow(0, 0, 1),
+                             data.clean_logits.narrow(0, 0, 1).argmax(1), saliency);
+  }
+}
+
 std::vector<std::string> Limits(const EvaluationData& data, const EvaluationOptions& options) {
   std::vector<std::string> limits = {
       "Robust accuracy is an upper bound: an attack that fails does not show that none succeeds.",
@@ -136,6 +148,7 @@ json RunEvaluation(const model::ImageClassifier& model, const EvaluationData& da
       PlanEvaluation(options, data.images.size(1), data.images.size(2), data.images.size(3));
   plan.insert(plan.begin(), subject.more.begin(), subject.more.end());
   if (plan.empty()) Fail(ErrorKind::kUsage, "no attack and no transform to evaluate");
+  CheckSaliency(model, data, options);
   std::vector<FinishedItem> items;
   double seconds = 0;
   for (size_t i = 0; i < plan.size(); ++i) {

@@ -61,15 +61,9 @@ class GradientRun {
 
   at::Tensor Started(const ActiveImages& active, int restart) const {
     if (!options_.random_start) return active.region.centre();
-    std::vector<at::Tensor> drawn;
-    const at::Tensor radius = active.region.radius().to(at::kCPU);
-    for (int64_t i = 0; i < active.size(); ++i) {
-      base::Rng rng(options_.seed ^ active.streams[static_cast<size_t>(i)], "start",
-                    static_cast<uint64_t>(restart));
-      drawn.push_back(
-          space_.Draw(active.images.narrow(0, i, 1), norm_, radius[i].item<double>(), rng));
-    }
-    return active.region.Project(at::cat(drawn));
+    return active.region.Project(space_.Draw(active.images, norm_, active.region.radius(),
+                                             SeededStreams(active.streams, options_.seed, "start"),
+                                             static_cast<uint64_t>(restart)));
   }
 
   void Offer(const ActiveImages& active, const at::Tensor& parameters, const ProbeResult& state) {

@@ -61,7 +61,10 @@ ProbeResult ModelProbe::ForwardBackward(const at::Tensor& images, const at::Tens
                                         const at::Tensor& labels, const at::Tensor& targets) {
   const at::AutoGradMode with_grad(true);
   const at::Tensor leaf = parameters.detach().requires_grad_(true);
-  const at::Tensor seen = space_.Apply(images, leaf);
+  const at::Tensor changed = space_.Apply(images, leaf);
+  // The model's part of the chain and the transform's are apart, so that each is timed by itself.
+  const bool pixels = changed.is_same(leaf);
+  const at::Tensor seen = pixels ? leaf : changed.detach().requires_grad_(true);
   at::Tensor logits;
   {
     const Stopwatch watch(calls_.seconds);
@@ -78,10 +81,10 @@ ProbeResult ModelProbe::ForwardBackward(const at::Tensor& images, const at::Tens
   const at::Tensor& seed = value.gradient;  // [B, K]
   at::Tensor gradient;
   {
-    // A model in pixels spends all of this in its own backward; a transform's share is small.
     const Stopwatch watch(calls_.seconds);
-    gradient = torch::autograd::grad({logits}, {leaf}, {seed.to(logits.scalar_type())})[0];
+    gradient = torch::autograd::grad({logits}, {seen}, {seed.to(logits.scalar_type())})[0];
   }
+  if (!pixels) gradient = torch::autograd::grad({changed}, {leaf}, {gradient})[0];
   calls_.backwards += images.size(0);
   if (!std::isfinite(gradient.sum().item<double>()))  // one pass; not finite values stay so
     Fail(ErrorKind::kBadInput, "{}: the gradient with respect to {} is not finite",

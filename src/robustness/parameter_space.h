@@ -6,9 +6,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <span>
 #include <string>
 
-#include "base/rng.h"
 #include "measure/distance.h"
 
 namespace assay::robustness {
@@ -33,12 +33,13 @@ class ParameterSpace {
   // images: [B, C, H, W] in [0, 1]; parameters: [B, ...] within bounds -> [B, C, H, W] in [0, 1].
   virtual at::Tensor Apply(const at::Tensor& images, const at::Tensor& parameters) const = 0;
 
-  // A random start for one image, within bounds; the caller projects it onto the ball. image: [1,
-  // C, H, W] -> [1, ...] float32. Pixels: uniform (Linf) or in a uniform direction (other norms)
-  // around the image, no farther than `radius`. Transforms: a draw from the ranges of their
-  // parameters.
-  virtual at::Tensor Draw(const at::Tensor& image, measure::Norm norm, double radius,
-                          base::Rng& rng) const = 0;
+  // A random start for each image, within bounds; the caller projects it onto the ball. images: [B,
+  // C, H, W]; radius: [B] float64; streams: [B], whose randomness it is -> [B, ...] float32.
+  // Pixels: uniform (Linf) or in a uniform direction (other norms) around the image, no farther
+  // than the radius. Transforms: from the ranges of their parameters, whatever the radius, the ends
+  // more often than the middle; those of numbers 0, 1, 2, ... together cover the ranges.
+  virtual at::Tensor Draw(const at::Tensor& images, measure::Norm norm, const at::Tensor& radius,
+                          std::span<const uint64_t> streams, uint64_t number) const = 0;
 };
 
 // The images themselves: parameters [B, C, H, W] in [0, 1], identity the image, Apply the identity

@@ -53,15 +53,9 @@ class SearchAttack : public Attack {
  private:
   // [n, ...] one draw for each image.
   at::Tensor Drawn(const ActiveImages& active, int query) const {
-    const at::Tensor radius = active.region.radius().to(at::kCPU);
-    std::vector<at::Tensor> drawn;
-    for (int64_t i = 0; i < active.size(); ++i) {
-      base::Rng rng(options_.seed ^ active.streams[static_cast<size_t>(i)], "search",
-                    static_cast<uint64_t>(query));
-      drawn.push_back(space_->Draw(active.images.narrow(0, i, 1), active.region.norm(),
-                                   radius.data_ptr<double>()[i], rng));
-    }
-    return at::cat(drawn);
+    return space_->Draw(active.images, active.region.norm(), active.region.radius(),
+                        SeededStreams(active.streams, options_.seed, "search"),
+                        static_cast<uint64_t>(query));
   }
 
   AttackOptions options_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/rng.h"
 #include "robustness/attack_batch.h"
 
 namespace assay::robustness {

@@ -9,6 +9,7 @@
 #include <numbers>
 #include <numeric>
 
+#include "base/rng.h"
 #include "robustness/attack_region.h"
 #include "robustness/storage_check.h"
 

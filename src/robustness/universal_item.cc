@@ -5,7 +5,6 @@
 
 #include "base/file.h"
 #include "data/tile_image.h"
-#include "robustness/energy.h"
 #include "robustness/evaluation.h"
 #include "robustness/tile_batch.h"
 #include "robustness/universal.h"
@@ -84,7 +83,7 @@ Attacked RunUniversalItem(const model::ImageClassifier& model, const EvaluationD
     attacked.flipped.clear();
     for (int64_t row = 0; row < data.size(); ++row)
       attacked.flipped.push_back(data.clean.Correct(row) && !after.Correct(row));
-    const at::Tensor rmse = MeasureEnergies(data.images, attacked.images).rmse;
+    const at::Tensor rmse = measure::Distance(attacked.images - data.images, measure::Norm::kRmse);
     curve.push_back({item.budgets[static_cast<size_t>(i)], after, attacked.flipped,
                      255 * rmse.mean().item<double>()});
   }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "view/markup.h"
 #include "view/style.h"
@@ -86,20 +88,25 @@ std::string Facts(const json& report) {
   return out + "</dl>\n";
 }
 
+// "PGD, Square: no image was flipped": the same text of many items once.
 std::string FlagList(const json& report) {
-  std::string items;
+  std::vector<std::pair<std::string, std::string>> flags;  // text, titles
   for (const json& flag : report.value("flags", json::array())) {
-    std::string title = ReportText(flag, "item");
-    for (const json& item : report["items"]) {
-      if (ReportText(item, "name") == title) {
-        title = ReportText(item, "title");
-        break;
-      }
-    }
-    items += fmt::format("<li><b>{}</b>: {}</li>\n", EscapeMarkup(title),
-                         EscapeMarkup(ReportText(flag, "text")));
+    const std::string name = ReportText(flag, "item"), text = ReportText(flag, "text");
+    std::string title = name == "evaluation" ? "Evaluation" : name;
+    for (const json& item : report["items"])
+      if (ReportText(item, "name") == name) title = ReportText(item, "title");
+    const auto same = std::find_if(flags.begin(), flags.end(),
+                                   [&](const auto& known) { return known.first == text; });
+    if (same == flags.end())
+      flags.emplace_back(text, title);
+    else
+      same->second += " · " + title;
   }
-  if (items.empty()) return "<p class=\"quiet\">No flags were raised.</p>\n";
+  if (flags.empty()) return "<p class=\"quiet\">No flags were raised.</p>\n";
+  std::string items;
+  for (const auto& [text, titles] : flags)
+    items += fmt::format("<li><b>{}</b>: {}</li>\n", EscapeMarkup(titles), EscapeMarkup(text));
   return "<ul class=\"flags\">\n" + items + "</ul>\n";
 }
 
