@@ -33,10 +33,11 @@ StrengthChoice ChoiceOf(const PlannedItem& item) {
 
 // The budget in words, of transforms, whose budgets are no options.
 std::string Budget(const PlannedItem& item, double strength) {
-  if (item.attack.attack == "search")
-    return fmt::format("{:.3g} % of the transform's range", 100 * strength);
-  return item.name == "stain" ? fmt::format("RMSE {:.3g} of the stain matrix", strength)
-                              : fmt::format("offset of {:.3g} grey levels", strength);
+  if (item.threat.at("grey_levels").is_number())
+    return fmt::format("offset of {:.3g} grey levels", item.threat["grey_levels"].get<double>());
+  return item.attack.attack == "search"
+             ? fmt::format("{:.3g} % of the transform's range", 100 * strength)
+             : fmt::format("RMSE {:.3g} of the stain matrix", strength);
 }
 
 }  // namespace
@@ -76,8 +77,9 @@ PlannedItem ItemAtStrength(const EvaluationOptions& options, const std::string& 
     const double share = strength / choice.usual;
     item.attack.epsilon *= share;
     item.attack.step *= share;
+    if (item.threat["grey_levels"].is_number())
+      item.threat["grey_levels"] = share * item.threat["grey_levels"].get<double>();
     item.threat["budget"] = Budget(item, strength);
-    if (item.threat["grey_levels"].is_number()) item.threat["grey_levels"] = strength;
   }
   item.name = fmt::format("{}-at-{:.4g}", name, strength);
   item.title = fmt::format("{} ({:.4g})", item.title, strength);

@@ -30,7 +30,7 @@ TEST(ItemAtStrengthTest, ChoicesAreThePlanWithoutTheSearchForTheLeast) {
     EXPECT_FALSE(choice.axis.empty()) << choice.name;
   }
   EXPECT_NEAR(Choice(choices, "pgd").usual, 2, 1e-9);  // grey levels
-  EXPECT_NEAR(Choice(choices, "mean").usual, 50, 1e-9);
+  EXPECT_NEAR(Choice(choices, "stain").usual, 0.2, 1e-9);
   EXPECT_NEAR(Choice(choices, "rotate").most, 1, 1e-9);
   // Transforms are of RGB images.
   EXPECT_LT(StrengthChoices(options, 1, 32, 32).size(), 6u);
@@ -61,13 +61,13 @@ TEST(ItemAtStrengthTest, BudgetAndItsDescriptionFollowTheStrength) {
   EXPECT_EQ(pgd.threat["budget"], "largest change 0.5 grey levels");
   const PlannedItem pixel = ItemAtStrength(options, "pixel", 1, 3, 32, 32);
   EXPECT_NEAR(pixel.attack.epsilon, 1.0 / 255, 1e-12);
-  EXPECT_NEAR(pixel.attack.step, 0.1 / 255, 1e-12);
   EXPECT_EQ(pixel.threat["budget"], "RMSE 1 grey levels");
   const PlannedItem stain = ItemAtStrength(options, "stain", 0.05, 3, 32, 32);
   EXPECT_NEAR(stain.attack.epsilon, 0.05, 1e-12);
   EXPECT_EQ(stain.threat["budget"], "RMSE 0.05 of the stain matrix");
-  const PlannedItem mean = ItemAtStrength(options, "mean", 25, 3, 32, 32);
-  EXPECT_EQ(mean.threat["grey_levels"], 25);
+  const PlannedItem mean = ItemAtStrength(options, "mean", 0.5, 3, 32, 32);
+  EXPECT_NEAR(mean.threat["grey_levels"].get<double>(), 25, 1e-9);
+  EXPECT_EQ(mean.threat["budget"], "offset of 25 grey levels");
   const PlannedItem rotate = ItemAtStrength(options, "rotate", 0.25, 3, 32, 32);
   EXPECT_NEAR(rotate.attack.epsilon * rotate.strength_scale, 0.25, 1e-12);
   EXPECT_EQ(rotate.threat["budget"], "25 % of the transform's range");

@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include "base/rng.h"
 #include "robustness/batch_perturber.h"
 
 namespace assay::robustness {

@@ -18,22 +18,27 @@ std::vector<std::string> TrainingMethodOptions::Methods() {
 
 TrainingTransform PlanTransform(const std::string& name, const TrainingMethodOptions& options,
                                 int64_t height, int64_t width) {
-  // The evaluation knows each transform's budget; training steps are fewer and larger.
-  const auto planned = PlanEvaluation(
-      {.transforms = name, .attacks = "none", .steps = options.transform_steps, .curves = false}, 3,
-      height, width);
-  ASSAY_CHECK(planned.size() == 1);
-  TrainingTransform out{.name = name, .space = planned[0].space, .attack = planned[0].attack};
+  // What is searched is searched in the evaluation's range. Pixels, stain and mean have REET's
+  // budgets and its steps for training, which are fewer and larger. Pixels are offsets, which can
+  // be kept from image to image.
+  const bool gradient = name == "pixel" || name == "stain" || name == "mean";
+  TrainingTransform out{.name = name};
   AttackOptions& attack = out.attack;
+  if (gradient) {
+    attack.attack = "pgd";
+    attack.norm = "rmse";
+    attack.optimizer = "rmsprop";
+    attack.epsilon = name == "pixel" ? 2.0 / 255 : name == "stain" ? 0.5 : 50.0 / 255;
+    attack.step = attack.epsilon / 10;
+  } else {
+    const auto planned =
+        PlanEvaluation({.transforms = name, .attacks = "none", .curves = false}, 3, height, width);
+    ASSAY_CHECK(planned.size() == 1);
+    attack = planned[0].attack;
+  }
   attack.objective = "true-log-probability";
-  if (name == "stain") {
-    attack.epsilon = 0.5;
-    attack.step = 0.05;
-  }
-  if (name == "pixel") {  // offsets, which can be kept from image to image
-    out.space =
-        MakeTransformSpace(transforms::MakeTransform(name), {.bounded = false, .relative = false});
-  }
+  out.space = MakeTransformSpace(transforms::MakeTransform(name),
+                                 {.bounded = !gradient, .relative = !gradient, .uniform = true});
   if (options.perturb_by == "search") attack.attack = "search";
   if (options.perturb_by == "gradient" && attack.attack == "search") {
     attack.attack = "pgd";

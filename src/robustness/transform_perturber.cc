@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "base/rng.h"
 #include "robustness/attack_optimizer.h"
 #include "robustness/attack_region.h"
 #include "robustness/batch_perturber.h"
@@ -67,16 +68,15 @@ class TransformPerturber : public BatchPerturber {
 
   // A draw for each image, within the budget.
   static at::Tensor Drawn(const TrainStep& step, const Group& group, const Region& region) {
-    std::vector<at::Tensor> drawn;
+    std::vector<uint64_t> streams;
     const std::string stream = fmt::format("augment {}", group.place);
-    for (size_t i = 0; i < group.rows.size(); ++i) {
-      base::Rng rng(step.seed, stream,
-                    static_cast<uint64_t>(step.step * step.images.size(0) + group.rows[i]));
-      drawn.push_back(
-          group.transform.space->Draw(group.images.narrow(0, static_cast<int64_t>(i), 1),
-                                      region.norm(), group.transform.attack.epsilon, rng));
+    for (const int64_t row : group.rows) {
+      streams.push_back(
+          base::Rng(step.seed, stream, static_cast<uint64_t>(step.step * step.images.size(0) + row))
+              .Next());
     }
-    return region.Project(at::cat(drawn));
+    return region.Project(
+        group.transform.space->Draw(group.images, region.norm(), region.radius(), streams, 0));
   }
 
   std::vector<TrainingTransform> transforms_;
