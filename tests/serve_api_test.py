@@ -140,14 +140,23 @@ def pairs_of_a_study(folder):
         (folder / "pairs" / f"{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
 
 
+def evaluation_of_tiles(folder):
+    """A robustness run of the shipped classifier, small: what jobs of the kind evaluate work on."""
+    run_assay("robust", "synthesize", "--out", folder / "tiles", "--tiles", 12, "--patients", 4, "--seed", 3)
+    run_assay("robust", "evaluate", "--tiles", folder / "tiles", "--out", folder / "tiles-run", "--attacks", "fgsm",
+              "--transforms", "none", "--masks", "none", "--saliency", "gradient", "--saliency-images", 2, "--gallery", 1,
+              "--resamples", 10)
+    return folder / "tiles-run"
+
+
 def ask_everything(server, report, pictures):
     runs = "/api/runs/{run}"
     neuron = runs + "/neurons/{layer}/{index}"
     ask = server.ask
     expect("a style sheet", ask("GET", "/api/style.css")[0] == 200)
     listed = ask("GET", "/api/runs")[1]["runs"]
-    expect("three runs", [run["name"] for run in listed] == ["stories", "images", "pairs"])
-    expect("jobs of the run", listed[0]["jobs"][:1] == ["graph"] and "graph" not in listed[1]["jobs"])
+    expect("five runs", [run["name"] for run in listed] == ["stories", "images", "pairs", "tiles-run", "units"])
+    expect("jobs of the runs", [run["jobs"] for run in listed] == [["graph"], [], [], ["evaluate"], []])
     overview = ask("GET", runs, run="stories")[1]
     expect("scores", len(overview["scores"]) > 0)
     ask("GET", runs, run="nowhere")
@@ -179,7 +188,8 @@ def ask_everything(server, report, pictures):
     expect("prompts", len(ask("GET", neuron + "/prompts/{rank}", rank=rank, **place)[1]["prompts"]) > 0)
     ask("GET", neuron + "/prompts/{rank}", rank=9999, **place)
     ask("GET", neuron + "/similar", **place)
-    ask("GET", neuron + "/sheet", **place)
+    expect("no tiles of a language model", ask("GET", neuron + "/sheet", **place)[0] == 404)
+    sheets(server, neuron)
     token = next(node["text"] for node in picture["nodes"] if node["activating"])
     hits = ask("GET", runs + "/search", "?" + urllib.parse.urlencode({"activating": token, "limit": 100}), run="stories")
     expect(f"{token} is found", any(hit["index"] == unit["index"] for hit in hits[1]["hits"]))
@@ -209,6 +219,26 @@ def ask_everything(server, report, pictures):
     return unit
 
 
+def sheets(server, neuron):
+    """The patches of a unit of an image classifier: of every cluster, of one, and of none."""
+    unit = {"run": "units", "layer": 1, "index": 0}
+    clusters = server.ask("GET", neuron, **unit)[1]["clusters"]
+    status, all_of_them = server.ask("GET", neuron + "/sheet", **unit)
+    expect("a contact sheet", status == 200 and all_of_them.startswith(b"\x89PNG"))
+    for cluster in clusters:
+        status, one = server.ask("GET", neuron + "/sheet", f"?cluster={cluster['cluster']}", **unit)
+        expect("the sheet of a cluster", status == 200 and one.startswith(b"\x89PNG") and one != all_of_them)
+    expect("no such cluster", server.ask("GET", neuron + "/sheet", "?cluster=99", **unit)[0] == 404)
+    expect("no such unit", server.ask("GET", neuron + "/sheet", run="units", layer=1, index=999)[0] == 404)
+
+
+def units_of_tiles(folder):
+    """Units of the shipped classifier on the tiles that the evaluation made."""
+    run_assay("neurons", "embed", "--images", source / "models/assay-he/assay-he.safetensors", "--tiles", folder / "tiles",
+              "--run", folder / "units", "--units", "1:0-3", "--share", 0.3, "--cut", "fixed")
+    return folder / "units"
+
+
 def try_a_text(server, unit):
     path = "/api/runs/{run}/try"
     said = "Once upon a time there was a little girl."
@@ -230,16 +260,66 @@ def graph_a_unit(server, unit):
            and start({"layer": 9, "index": 0})[0] == 404)
     status, job = start(unit)
     expect("a job", status == 202)
-    end = time.monotonic() + 120
-    while job["state"] in ("queued", "running") and time.monotonic() < end:
-        time.sleep(0.1)
-        job = server.ask("GET", "/api/jobs/{job}", job=job["id"])[1]
+    job = finished(server, job)
     expect(f"the job's result, not {job}", job["state"] == "done" and job["result"] == unit)
     summary = server.ask("GET", "/api/runs/{run}/neurons/{layer}/{index}", run="stories", **unit)[1]
     expect("the unit has a graph now", summary["has_graph"])
     server.ask("GET", "/api/jobs")
     server.ask("DELETE", "/api/jobs/{job}", job=job["id"])
     server.ask("DELETE", "/api/jobs/{job}", job=999)
+
+
+def finished(server, job):
+    end = time.monotonic() + 120
+    while job["state"] in ("queued", "running") and time.monotonic() < end:
+        time.sleep(0.1)
+        job = server.ask("GET", "/api/jobs/{job}", job=job["id"])[1]
+    return job
+
+
+def evaluate_an_attack(server, run):
+    def start(item, strength):
+        body = {"kind": "evaluate", "run": "tiles-run", "parameters": {"item": item, "strength": strength}}
+        return server.ask("POST", "/api/jobs", body=body)
+
+    def report():
+        return server.ask("GET", "/api/runs/{run}/robustness", run="tiles-run")[1]
+
+    path = "/api/runs/{run}/evaluations"
+    choices = {one["item"]: one for one in server.ask("GET", path, run="tiles-run")[1]["choices"]}
+    expect("attacks and transforms to choose from", {"pgd", "stain", "rotate"} <= set(choices))
+    expect("no choices without a note of where the tiles are", server.ask("GET", path, run="images")[0] == 404)
+    for item, strength in (("magic", 1), ("pgd", 0), ("pgd", -1), ("pgd", 1000), ("pgd", "2"), ("pgd", None), (7, 1),
+                           ("../../etc/passwd", 1)):
+        expect(f"{item} at {strength} is refused", start(item, strength)[0] == 400)
+    before = report()
+    expect("nothing tried yet", "tried" not in before)
+    status, job = start("pgd", 1.5)
+    expect("a job", status == 202)
+    job = finished(server, job)
+    expect(f"the job's result, not {job}", job["state"] == "done" and job["result"] == {"item": "pgd-at-1.5"})
+    expect("progress in images", job["progress"]["unit"] == "images" and job["progress"]["done"] > 12)
+    after = report()
+    tried = after["tried"][0]
+    expect("the item is in the report", tried["name"] == "pgd-at-1.5" and 0 <= tried["metrics"]["accuracy"]["value"] <= 1)
+    expect("the rest of the report is as before", {**after, "tried": 0} == {**before, "tried": 0})
+    largest = tried["energy"]["linf_grey"]["max"]
+    expect(f"no change above the strength, not {largest}", 0 < largest <= 1.5 * 1.001)
+    folder, file = tried["gallery"][0]["pictures"]["perturbed"].split("/")
+    picture = server.ask("GET", "/api/runs/{run}/pictures/{folder}/{file}", run="tiles-run", folder=folder, file=file)
+    expect("its picture", picture[0] == 200 and picture[1].startswith(b"\x89PNG"))
+    # A long one is cancelled while it runs, and leaves nothing.
+    job = start("ensemble", 0.01)[1]
+    while server.ask("GET", "/api/jobs/{job}", job=job["id"])[1]["state"] == "queued":
+        time.sleep(0.02)
+    server.ask("DELETE", "/api/jobs/{job}", job=job["id"])
+    job = finished(server, job)
+    expect(f"it is cancelled, not {job['state']}", job["state"] == "cancelled" and len(report()["tried"]) == 1)
+    shutil.rmtree(run.parent / "tiles")
+    shutil.move(run / "evaluation.json", run / "kept.json")
+    expect("not offered without the note", start("pgd", 1)[0] == 400)
+    shutil.move(run / "kept.json", run / "evaluation.json")
+    expect("tiles that are gone are told", start("pgd", 1)[0] == 404)
 
 
 folder = pathlib.Path(tempfile.mkdtemp())
@@ -253,11 +333,13 @@ try:
     run_assay("neurons", "embed", "--run", run, "--examples", "top", "--units", "0-1:0-9")
     report, pictures = report_of_the_document(folder / "images")
     pairs_of_a_study(folder / "pairs")
-    server = Server(run, folder / "images", folder / "pairs")
+    tiles = evaluation_of_tiles(folder)
+    server = Server(run, folder / "images", folder / "pairs", tiles, units_of_tiles(folder))
     try:
         unit = ask_everything(server, report, pictures)
         try_a_text(server, unit)
         graph_a_unit(server, {"layer": 2, "index": 3})
+        evaluate_an_attack(server, tiles)
     finally:
         server.process.send_signal(signal.SIGINT)
         expect("the server ends when told", server.process.wait(timeout=20) == 0)

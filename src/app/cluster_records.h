@@ -22,4 +22,13 @@ std::string ClusterTabsHtml(const store::RunStore& store, const view::NeuronReco
                             std::function<std::string(base::UnitId)> href,
                             const DrawnExamples& drawn = {});
 
+// Measures and clusters for the terminal, the largest cluster first; empty for a unit without
+// measures. examples: what the examples are, "tiles"; label: what the clusters' labels say.
+std::string ClusterSummary(const store::RunStore& store, base::UnitId unit,
+                           const std::string& examples, const std::string& label);
+
+// The largest first: small ones are often single examples.
+std::vector<const store::FeatureCluster*> LargestFirst(
+    const std::vector<store::FeatureCluster>& clusters);
+
 }  // namespace assay::app

@@ -1,6 +1,7 @@
 // `assay doctor`: what this machine and this build offer, and what to install where something is
 // missing.
 #include <ATen/ATen.h>
+#include <faiss/Index.h>
 #include <fmt/core.h>
 #include <sqlite3.h>
 #include <torch/version.h>
@@ -11,7 +12,9 @@
 
 #include <array>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
+#include <thread>
 
 #include "app/commands.h"
 #include "app/machine.h"
@@ -34,8 +37,12 @@ void RunDoctor() {
   rows.push_back({"BLAS", blas.library});
   rows.push_back(
       {"matrix product, 1 thread", fmt::format("{:.0f} GFLOP/s", blas.gflops_one_thread)});
-  rows.push_back({fmt::format("matrix product, {} threads", blas.threads),
-                  fmt::format("{:.0f} GFLOP/s", blas.gflops)});
+  if (blas.threads > 1) {
+    rows.push_back({fmt::format("matrix product, {} threads", blas.threads),
+                    fmt::format("{:.0f} GFLOP/s", blas.gflops)});
+  }
+  rows.push_back({"threads", fmt::format("{} (of {} processors)", blas.threads,
+                                         std::thread::hardware_concurrency())});
   rows.push_back({"device", at::hasCUDA() ? "cpu, cuda" : "cpu (this libtorch has no CUDA)"});
   rows.push_back({"SQLite", sqlite3_libversion()});
   rows.push_back({"PCRE2", Pcre2Version()});
@@ -47,6 +54,13 @@ void RunDoctor() {
       {"nlohmann-json", fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR,
                                     NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)});
   rows.push_back({"CLI11", CLI11_VERSION});
+  rows.push_back({"FAISS", fmt::format("{}.{}.{}", FAISS_VERSION_MAJOR, FAISS_VERSION_MINOR,
+                                       FAISS_VERSION_PATCH)});
+  std::istringstream libraries(ASSAY_LIBRARIES);  // "NAME VERSION|NAME VERSION|..."
+  for (std::string library; std::getline(libraries, library, '|');) {
+    const size_t space = library.find(' ');
+    rows.push_back({library.substr(0, space), library.substr(space + 1)});
+  }
   rows.push_back({"default model", DefaultModelFolder().value_or("not found").string()});
   fmt::print("{}\n", FormatTable(rows));
   if (const auto advice = BlasAdvice(blas.library)) {

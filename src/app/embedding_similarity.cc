@@ -14,46 +14,61 @@
 namespace assay::app {
 namespace {
 
-class Labels {
+// Clusters of the run, read when they are asked for.
+class Clusters {
  public:
-  explicit Labels(const store::RunStore& store) : store_(store) {}
-  std::string Of(base::UnitId unit, int cluster) {
-    if (!known_.contains(unit)) {
-      for (const store::FeatureCluster& found : store_.GetClusters(unit))
-        known_[unit].push_back(found.label);
+  explicit Clusters(const store::RunStore& store) : store_(store) {}
+  // Null when the unit has no such cluster.
+  const store::FeatureCluster* Find(base::UnitId unit, int cluster) {
+    auto known = known_.find(unit);
+    if (known == known_.end()) known = known_.emplace(unit, store_.GetClusters(unit)).first;
+    for (const store::FeatureCluster& one : known->second) {
+      if (one.cluster == cluster) return &one;
     }
-    const std::vector<std::string>& labels = known_[unit];
-    return static_cast<size_t>(cluster) < labels.size() ? labels[static_cast<size_t>(cluster)] : "";
+    return nullptr;
+  }
+  std::string Label(base::UnitId unit, int cluster) {
+    const store::FeatureCluster* found = Find(unit, cluster);
+    return found == nullptr ? "" : found->label;
   }
 
  private:
   const store::RunStore& store_;
-  std::map<base::UnitId, std::vector<std::string>> known_;
+  std::map<base::UnitId, std::vector<store::FeatureCluster>> known_;
 };
 
 std::string Name(base::UnitId unit, int cluster) {
   return fmt::format("{} #{}", base::ToString(unit), cluster);
 }
 
-std::vector<store::SimilarCluster> BestPairs(const store::RunStore& store, int limit) {
+// Of a table of the whole run: clusters that say something, and neurons of a layer that share their
+// central example are alike by definition.
+constexpr size_t kLeastMembers = 3;
+bool TellsMore(const store::SimilarCluster& pair, Clusters& clusters) {
+  const store::FeatureCluster *one = clusters.Find(pair.unit, pair.cluster),
+                              *other = clusters.Find(pair.other, pair.other_cluster);
+  return one != nullptr && other != nullptr && one->members.size() >= kLeastMembers &&
+         other->members.size() >= kLeastMembers && one->central_input != other->central_input;
+}
+
+std::vector<store::SimilarCluster> BestPairs(const store::RunStore& store, Clusters& clusters,
+                                             int limit) {
   std::vector<store::SimilarCluster> pairs;
   for (const base::UnitId unit : store.UnitsWithMeasures()) {
     for (const store::SimilarCluster& pair : store.GetSimilarClusters(unit)) {
-      // Once each, and not two clusters of one neuron.
-      if (std::pair(pair.unit, pair.cluster) < std::pair(pair.other, pair.other_cluster) &&
-          pair.unit != pair.other)
-        pairs.push_back(pair);
+      // Not two clusters of one neuron.
+      if (pair.unit != pair.other) pairs.push_back(pair);
     }
   }
   std::stable_sort(pairs.begin(), pairs.end(),
                    [](const auto& a, const auto& b) { return a.similarity > b.similarity; });
-  // Each cluster once: neurons that share a central example would fill the list otherwise.
+  // Each cluster once: neurons that share a feature would fill the list otherwise.
   std::set<std::pair<base::UnitId, int>> shown;
   std::vector<store::SimilarCluster> out;
   for (const store::SimilarCluster& pair : pairs) {
     if (out.size() == static_cast<size_t>(limit)) break;
     if (shown.contains({pair.unit, pair.cluster}) ||
-        shown.contains({pair.other, pair.other_cluster}))
+        shown.contains({pair.other, pair.other_cluster}) || !TellsMore(pair, clusters))
       continue;
     shown.insert({pair.unit, pair.cluster});
     shown.insert({pair.other, pair.other_cluster});
@@ -87,22 +102,31 @@ void PrintSimilarClusters(const EmbeddingSimilarArguments& arguments) {
     base::Fail(base::ErrorKind::kNotFound, "neuron {} has no clusters in {}",
                base::ToString(*arguments.unit), arguments.run);
   }
+  Clusters clusters(store);
   std::vector<store::SimilarCluster> pairs = arguments.unit
                                                  ? store.GetSimilarClusters(*arguments.unit)
-                                                 : BestPairs(store, arguments.limit);
+                                                 : BestPairs(store, clusters, arguments.limit);
   pairs.resize(std::min(pairs.size(), static_cast<size_t>(arguments.limit)));
-  Labels labels(store);
   std::vector<std::vector<std::string>> rows = {
       {"cluster", "similar to", "cosine", "fires on", "similar fires on"}};
   for (const store::SimilarCluster& pair : pairs) {
     rows.push_back({Name(pair.unit, pair.cluster), Name(pair.other, pair.other_cluster),
-                    fmt::format("{:.3f}", pair.similarity), labels.Of(pair.unit, pair.cluster),
-                    labels.Of(pair.other, pair.other_cluster)});
+                    fmt::format("{:.3f}", pair.similarity), clusters.Label(pair.unit, pair.cluster),
+                    clusters.Label(pair.other, pair.other_cluster)});
   }
+  if (!arguments.unit) {
+    fmt::print(
+        "the most similar pairs of clusters of at least {} examples whose central examples "
+        "differ\n",
+        kLeastMembers);
+  }
+  if (pairs.empty())
+    fmt::print("no other cluster has a cosine of {} or more\n", arguments.similarity.threshold);
   fmt::print("{}{} clusters, {} links, {} index (recall@{} {:.3f}), found in {:.2f} s\n",
-             FormatTable(rows, {1, 3, 4}), about->at("clusters").get<int64_t>(),
-             about->at("links").get<int64_t>(), about->at("index").get<std::string>(),
-             arguments.similarity.most, about->at("recall").get<double>(),
+             pairs.empty() ? "" : FormatTable(rows, {1, 3, 4}),
+             about->at("clusters").get<int64_t>(), about->at("links").get<int64_t>(),
+             about->at("index").get<std::string>(), arguments.similarity.most,
+             about->at("recall").get<double>(),
              about->at("build_seconds").get<double>() + about->at("search_seconds").get<double>());
 }
 

@@ -2,6 +2,7 @@
 // draws them.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "data/tile_dataset.h"
@@ -28,19 +29,23 @@ struct ImageEmbedArguments {
 void EmbedImages(const ImageEmbedArguments& arguments);
 
 struct PatchOptions {
-  std::string png;   // contact sheet to write; empty: none
   int edge_px = 96;  // of a patch
   int most = 40;     // patches of a cluster
 };
 struct ImageShowArguments {
   std::string run;
   base::UnitId unit;
-  std::string html;  // page to write; empty: none
+  std::string html, png;  // page and contact sheet to write; empty: none
   PatchOptions patches;
 };
 // A summary on the terminal, or the files asked for. Throws kNotFound for a unit without
 // embeddings, and kBadInput when the tiles are not those that were embedded.
 void ShowImageUnit(const ImageShowArguments& arguments);
+
+// A PNG of the unit's patches, the largest cluster first under its title, or those of one cluster;
+// throws as ShowImageUnit does, kNotFound as well for a cluster that there is not.
+std::string DrawUnitSheet(const store::RunStore& store, base::UnitId unit,
+                          std::optional<int> cluster, const PatchOptions& options);
 
 // The manifest's entry about a layer, and back. locations: rows and columns of its output.
 struct RecordedLayer {

@@ -61,7 +61,7 @@ class ShownUnit {
     return found->second;
   }
 
-  model::PixelBox BoxOf(const store::Example& example) const {
+  model::PixelBox SeenBy(const store::Example& example) const {
     return model::SeenAt(layer_.about, example.pivot, layer_.locations[1], Height(), Width());
   }
   int64_t Height() const { return about_.at("height").get<int64_t>(); }
@@ -79,7 +79,8 @@ class ShownUnit {
     return std::move(*tile);
   }
   data::Tile Patch(const store::Example& example, const data::Tile& tile, int edge_px) const {
-    const model::PixelBox box = BoxOf(example);
+    const model::PixelBox box =
+        model::ReachAt(layer_.about, example.pivot, layer_.locations[1], Height(), Width());
     return data::CutPatch(tile, {box.top, box.left, box.bottom, box.right}, edge_px);
   }
   std::string ClassOf(const data::Tile& tile) const {
@@ -121,39 +122,40 @@ class ShownUnit {
   std::map<store::ExampleKey, store::Example> examples_;
 };
 
-std::vector<const store::FeatureCluster*> LargestFirst(
-    const std::vector<store::FeatureCluster>& clusters) {
-  std::vector<const store::FeatureCluster*> out;
-  for (const store::FeatureCluster& cluster : clusters) out.push_back(&cluster);
-  std::stable_sort(out.begin(), out.end(), [](const auto* a, const auto* b) {
-    return a->members.size() > b->members.size();
-  });
-  return out;
-}
+constexpr int kColumns = 10;
 
-void WriteSheet(ShownUnit& shown, const PatchOptions& options) {
+// Of one cluster: without its title, and no wider than needed.
+std::string DrawSheet(ShownUnit& shown, std::optional<int> only, const PatchOptions& options) {
   std::vector<data::SheetRow> rows;
   for (const store::FeatureCluster* cluster : LargestFirst(shown.clusters())) {
-    data::SheetRow row{.title = fmt::format("#{}: {} tiles  {}", cluster->cluster,
-                                            cluster->members.size(), cluster->label)};
-    const size_t count = std::min(cluster->members.size(), static_cast<size_t>(options.most));
+    if (only && cluster->cluster != *only) continue;
+    const size_t all = cluster->members.size(),
+                 count = std::min(all, static_cast<size_t>(options.most));
+    data::SheetRow row;
+    if (!only) {
+      row.title = fmt::format("#{}: {} tile{}{}  {}", cluster->cluster, all, all == 1 ? "" : "s",
+                              count < all ? fmt::format(", {} shown", count) : "", cluster->label);
+    }
     for (size_t i = 0; i < count; ++i) {
       const store::Example& example = shown.Member(*cluster, i);
       row.patches.push_back(shown.Patch(example, shown.Read(example), options.edge_px));
     }
     rows.push_back(std::move(row));
   }
-  if (rows.empty())
-    Fail(ErrorKind::kNotFound, "unit {} has no examples to show", base::ToString(shown.unit()));
-  base::WriteFile(options.png, data::EncodePng(data::DrawContactSheet(rows, 10)));
-  fmt::print("wrote {}\n", options.png);
+  if (rows.empty()) {
+    Fail(ErrorKind::kNotFound, "unit {} has no {} to show", base::ToString(shown.unit()),
+         only ? fmt::format("cluster {}", *only) : "examples");
+  }
+  const int columns =
+      only ? std::clamp(static_cast<int>(rows.front().patches.size()), 1, kColumns) : kColumns;
+  return data::EncodePng(data::DrawContactSheet(rows, columns));
 }
 
 void WritePage(ShownUnit& shown, const ImageShowArguments& arguments) {
   view::NeuronRecords records{.unit = shown.unit(), .examples = shown.Examples()};
   const auto draw = [&](const store::Example& example, std::string_view rank) {
     const data::Tile tile = shown.Read(example);
-    const model::PixelBox box = shown.BoxOf(example);
+    const model::PixelBox box = shown.SeenBy(example);
     return view::WritePatchFigure(
         {.png = data::EncodePng(shown.Patch(example, tile, arguments.patches.edge_px)),
          .edge_px = arguments.patches.edge_px,
@@ -189,33 +191,25 @@ void PrintSummary(const ShownUnit& shown) {
         "largest pre-activation {:.3f}, mean {:.3f}, above zero at {:.1f}% of {} locations\n",
         stats->maximum, stats->mean, 100 * stats->firing_rate, stats->tokens);
   }
-  if (const auto measures = shown.store().GetMeasures(shown.unit())) {
-    fmt::print("{} examples, {} clusters: {}\n", measures->examples, measures->clusters,
-               measures->cut_reason);
-    if (measures->polysemanticity) fmt::print("polysemanticity {:.3f}", *measures->polysemanticity);
-    if (measures->polysemanticity_low) {
-      fmt::print(" ({:.3f} to {:.3f})", *measures->polysemanticity_low,
-                 *measures->polysemanticity_high);
-    }
-    if (measures->stability) fmt::print(", stability {:.3f}", *measures->stability);
-    if (measures->polysemanticity) fmt::print("\n");
-  }
-  std::vector<std::vector<std::string>> rows = {{"cluster", "tiles", "cohesion", "classes"}};
-  for (const store::FeatureCluster* cluster : LargestFirst(shown.clusters())) {
-    rows.push_back({fmt::format("#{}", cluster->cluster),
-                    fmt::format("{}", cluster->members.size()),
-                    fmt::format("{:.3f}", cluster->cohesion), cluster->label});
-  }
-  if (rows.size() > 1) fmt::print("{}", FormatTable(rows, {3}));
+  fmt::print("{}", ClusterSummary(shown.store(), shown.unit(), "tiles", "classes"));
 }
 
 }  // namespace
 
+std::string DrawUnitSheet(const store::RunStore& store, base::UnitId unit,
+                          std::optional<int> cluster, const PatchOptions& options) {
+  ShownUnit shown(store, unit);
+  return DrawSheet(shown, cluster, options);
+}
+
 void ShowImageUnit(const ImageShowArguments& arguments) {
   const store::RunStore store = store::RunStore::Open(arguments.run, store::RunStore::Mode::kRead);
   ShownUnit shown(store, arguments.unit);
-  if (arguments.html.empty() && arguments.patches.png.empty()) return PrintSummary(shown);
-  if (!arguments.patches.png.empty()) WriteSheet(shown, arguments.patches);
+  if (arguments.html.empty() && arguments.png.empty()) return PrintSummary(shown);
+  if (!arguments.png.empty()) {
+    base::WriteFile(arguments.png, DrawSheet(shown, std::nullopt, arguments.patches));
+    fmt::print("wrote {}\n", arguments.png);
+  }
   if (!arguments.html.empty()) WritePage(shown, arguments);
 }
 

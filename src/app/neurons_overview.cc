@@ -15,6 +15,7 @@ namespace {
 
 struct OverviewArguments {
   std::string run, svg;
+  int least_examples = 10;
 };
 
 void RunOverview(const OverviewArguments& arguments) {
@@ -24,10 +25,14 @@ void RunOverview(const OverviewArguments& arguments) {
     if (score.method == "n2g" && score.f1) f1[score.unit] = *score.f1;
   }
   std::map<int, view::ScatterSeries> layers;
-  int shown = 0;
+  int shown = 0, few = 0;
   for (const store::UnitMeasures& row : store.GetMeasures()) {
     const auto found = f1.find(row.unit);
     if (!row.polysemanticity || found == f1.end()) continue;
+    if (row.examples < arguments.least_examples) {
+      ++few;
+      continue;
+    }
     view::ScatterSeries& layer = layers[row.unit.layer];
     layer.name = fmt::format("layer {}", row.unit.layer);
     layer.points.push_back(
@@ -38,9 +43,9 @@ void RunOverview(const OverviewArguments& arguments) {
   }
   if (shown == 0) {
     base::Fail(base::ErrorKind::kNotFound,
-               "{}: no neuron has both; make them with `assay neurons embed`, `assay neurons "
-               "graph` and `assay neurons score`",
-               arguments.run);
+               "{}: no neuron has both measures ({} have, with fewer than {} examples); make them "
+               "with `assay neurons embed`, `assay neurons graph` and `assay neurons score`",
+               arguments.run, few, arguments.least_examples);
   }
   view::ScatterChart chart{
       .title = "Neurons by polysemanticity and by how well a graph predicts them",
@@ -49,7 +54,8 @@ void RunOverview(const OverviewArguments& arguments) {
       .from_zero = true};
   for (auto& [layer, series] : layers) chart.series.push_back(std::move(series));
   base::WriteFile(arguments.svg, view::WriteScatterChart(chart));
-  fmt::print("{} neurons; wrote {}\n", shown, arguments.svg);
+  fmt::print("{} neurons, {} left out with fewer than {} examples; wrote {}\n", shown, few,
+             arguments.least_examples, arguments.svg);
 }
 
 }  // namespace
@@ -60,6 +66,11 @@ void AddNeuronsOverview(CLI::App& neurons) {
       "overview", "A picture of a run: every neuron by polysemanticity and F1, coloured by layer");
   command->add_option("--run", arguments->run, "run folder")->required();
   command->add_option("--svg", arguments->svg, "picture to write")->required();
+  command
+      ->add_option("--least-examples", arguments->least_examples,
+                   "neurons with fewer are left out: two examples say little about one neuron")
+      ->check(CLI::Range(2, 1000000))
+      ->capture_default_str();
   command->callback([arguments] { RunOverview(*arguments); });
 }
 

@@ -29,7 +29,7 @@ using base::ErrorKind;
 using base::Fail;
 
 struct ShowArguments {
-  std::string run, unit, svg, dot, html;
+  std::string run, unit, svg, dot, html, png;
   PatchOptions patches;
 };
 
@@ -37,10 +37,10 @@ void RunShow(const ShowArguments& arguments) {
   if (IsImageRun(arguments.run)) {
     if (!arguments.svg.empty() || !arguments.dot.empty())
       Fail(ErrorKind::kUsage, "units of image classifiers have no graphs; use --html or --png");
-    return ShowImageUnit(
-        {arguments.run, neurons::ParseUnit(arguments.unit), arguments.html, arguments.patches});
+    return ShowImageUnit({arguments.run, neurons::ParseUnit(arguments.unit), arguments.html,
+                          arguments.png, arguments.patches});
   }
-  if (!arguments.patches.png.empty())
+  if (!arguments.png.empty())
     Fail(ErrorKind::kUsage, "--png is for runs of image classifiers; use --svg or --html");
   const store::RunStore store = store::RunStore::Open(arguments.run, store::RunStore::Mode::kRead);
   const view::NeuronRecords records = ReadNeuron(store, neurons::ParseUnit(arguments.unit));
@@ -60,6 +60,9 @@ void RunShow(const ShowArguments& arguments) {
                                                  .token_texts = texts,
                                                  .model = name,
                                                  .colour = ::isatty(STDOUT_FILENO) == 1}));
+    if (const std::string clusters = ClusterSummary(store, records.unit, "examples", "fires on");
+        !clusters.empty())
+      fmt::print("\nWhat makes it fire\n{}", clusters);
     return;
   }
   const std::string title = fmt::format("{}  neuron {}", name, arguments.unit);
@@ -191,7 +194,7 @@ void AddNeuronsShow(CLI::App& neurons) {
   command->add_option("--html", show->html,
                       "write a page: graph, scores, examples, substitutes, clusters");
   command
-      ->add_option("--png", show->patches.png,
+      ->add_option("--png", show->png,
                    "image runs: write the patches of each cluster as a contact sheet")
       ->group("Image classifiers");
   command->add_option("--patch-px", show->patches.edge_px, "edge of a patch as shown, in pixels")

@@ -1,6 +1,7 @@
 // `assay robust check`: does the classifier do on these tiles what its sidecar declares?
 #include <fmt/core.h>
 
+#include <cmath>
 #include <memory>
 
 #include "app/commands.h"
@@ -44,6 +45,16 @@ nlohmann::json ToJson(const robustness::CleanCheck& check, const data::TileDatas
   return out;
 }
 
+std::string Verdict(const robustness::CleanCheck& check, double declared) {
+  if (*check.reproduces) return "reproduced";
+  const double chance =
+      1.96 * std::sqrt(declared * (1 - declared) / static_cast<double>(check.tiles));
+  if (std::abs(check.accuracy() - declared) > chance) return "NOT reproduced on these tiles";
+  return fmt::format(
+      "not reproduced exactly; {:.4f} is as near as {} other tiles can be expected to be",
+      check.accuracy(), check.tiles);
+}
+
 void PrintCheck(const robustness::CleanCheck& check, const model::ImageClassifier& classifier) {
   const model::ImageSpec& spec = classifier.spec();
   std::vector<std::vector<std::string>> table = {{"class", "tiles", "correct", "accuracy"}};
@@ -68,7 +79,7 @@ void PrintCheck(const robustness::CleanCheck& check, const model::ImageClassifie
   } else {
     fmt::print("declared accuracy {:.4f}{}: {}\n", *spec.clean_accuracy,
                spec.clean_data.empty() ? "" : " (" + spec.clean_data + ")",
-               *check.reproduces ? "reproduced" : "NOT reproduced on these tiles");
+               Verdict(check, *spec.clean_accuracy));
   }
 }
 

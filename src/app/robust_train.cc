@@ -1,4 +1,4 @@
-// `assay robust train`: a built-in classifier on labelled tiles.
+// `assay robust train`: a built-in classifier on labelled tiles, plainly or against attacks.
 #include <fmt/core.h>
 
 #include <cmath>
@@ -8,13 +8,16 @@
 #include <set>
 
 #include "app/commands.h"
+#include "app/fraction.h"
 #include "app/machine.h"
 #include "app/option_binding.h"
 #include "app/terminal.h"
 #include "app/tile_input.h"
 #include "base/file.h"
-#include "robustness/classifier_trainer.h"
 #include "robustness/clean_check.h"
+#include "robustness/evaluation_report.h"
+#include "robustness/patient_split.h"
+#include "robustness/training_method.h"
 
 namespace assay::app {
 namespace {
@@ -23,12 +26,15 @@ namespace fs = std::filesystem;
 using base::ErrorKind;
 using base::Fail;
 
+constexpr const char* kCheckpoint = "training.checkpoint";
+
 struct TrainArguments {
-  std::string tiles, out, architecture = "cnn", method = "standard", name, task, device = "cpu";
+  std::string tiles, out, architecture = "cnn", name, task, device = "cpu";
   std::string classes, train_split = "train", validation_split = "val", test_split = "test";
   double validation_share = 0.2, microns_per_pixel = 0;
   bool restart = false, half = false, demonstration = false;
   robustness::ClassifierTrainOptions train;
+  robustness::TrainingMethodOptions method;
 };
 
 std::vector<std::string> ClassNames(const std::string& list) {
@@ -57,13 +63,30 @@ struct Sets {
   std::string how_validated, hash;
 };
 
+// A split that was asked for by name must be there; only the usual names may be absent.
+void CheckSplits(const TrainArguments& arguments, const std::map<std::string, int64_t>& splits) {
+  const bool any = splits.size() > (splits.contains("") ? 1U : 0U);
+  const TrainArguments usual;
+  const auto check = [&](const std::string& name, bool may_lack) {
+    if (splits.contains(name) || may_lack) return;
+    std::vector<std::string> names;
+    for (const auto& [split, tiles] : splits) names.push_back("'" + split + "'");
+    Fail(ErrorKind::kBadInput, "{}: no tile is in the split '{}'; there are: {}", arguments.tiles,
+         name, fmt::join(names, ", "));
+  };
+  check(arguments.train_split, !any && arguments.train_split == usual.train_split);
+  check(arguments.validation_split, arguments.validation_split == usual.validation_split);
+  check(arguments.test_split, arguments.test_split == usual.test_split);
+}
+
 Sets ReadSets(const TrainArguments& arguments) {
   Sets sets;
   const model::ImageSpec any;
   data::TileOptions options{.class_names = ClassNames(arguments.classes)};
   // Without any split the whole set trains and validates, and nothing tests.
-  const bool has_splits =
-      OpenSplit(arguments, "", options).splits().contains(arguments.train_split);
+  const auto splits = OpenSplit(arguments, "", options).splits();
+  CheckSplits(arguments, splits);
+  const bool has_splits = splits.contains(arguments.train_split);
   auto train = OpenSplit(arguments, has_splits ? arguments.train_split : "", options);
   sets.splits = train.splits();
   sets.train = robustness::ReadAll(train, any);
@@ -90,22 +113,38 @@ Sets ReadSets(const TrainArguments& arguments) {
   return sets;
 }
 
-nlohmann::json HistoryJson(const std::vector<robustness::EpochPoint>& history) {
-  nlohmann::json out = nlohmann::json::array();
-  for (const auto& point : history) {
-    out.push_back({{"epoch", point.epoch},
-                   {"train_loss", point.train_loss},
-                   {"train_accuracy", point.train_accuracy},
-                   {"validation_loss", point.validation_loss},
-                   {"validation_accuracy", point.validation_accuracy},
-                   {"rate", point.rate},
-                   {"seconds", point.seconds}});
-  }
-  return out;
+nlohmann::json TrainingJson(const TrainArguments& arguments, const Sets& sets,
+                            const robustness::ClassifierTrainer& trainer) {
+  nlohmann::json options = base::FieldsToJson(arguments.method);
+  options.update(base::FieldsToJson(arguments.train));
+  nlohmann::json history = nlohmann::json::array();
+  for (const auto& point : trainer.history()) history.push_back(point.ToJson());
+  return {{"assay", ASSAY_VERSION},
+          {"method", arguments.method.method},
+          {"options", options},
+          {"tiles", sets.train.infos.size()},
+          {"validation", sets.how_validated},
+          {"validation_tiles", sets.validation.infos.size()},
+          {"tiles_hash", sets.hash},
+          {"best_epoch", trainer.best_epoch()},
+          {"history", history}};
 }
 
-void RunEpochs(const TrainArguments& arguments, robustness::ClassifierTrainer& trainer,
-               const fs::path& checkpoint) {
+void PrintEpoch(const robustness::EpochPoint& point) {
+  std::string perturbed;
+  if (point.perturbed_accuracy)
+    perturbed = fmt::format(", perturbed {:.4f}", *point.perturbed_accuracy);
+  fmt::print(
+      "epoch {:3}  train loss {:.4f} accuracy {:.4f}  validation loss {:.4f} accuracy {:.4f}{}  "
+      "{:.1f} s\n",
+      point.epoch, point.train_loss, point.train_accuracy, point.validation_loss,
+      point.validation_accuracy, perturbed, point.seconds);
+  std::fflush(stdout);
+}
+
+void RunEpochs(const TrainArguments& arguments, const Sets& sets,
+               robustness::ClassifierTrainer& trainer) {
+  const fs::path out(arguments.out), checkpoint = out / kCheckpoint;
   if (arguments.restart) fs::remove(checkpoint);
   if (fs::exists(checkpoint)) {
     trainer.Restore(checkpoint);
@@ -121,12 +160,8 @@ void RunEpochs(const TrainArguments& arguments, robustness::ClassifierTrainer& t
       shown = done;
     });
     trainer.Save(checkpoint);
-    fmt::print(
-        "epoch {:3}  train loss {:.4f} accuracy {:.4f}  validation loss {:.4f} accuracy "
-        "{:.4f}  {:.1f} s\n",
-        point.epoch, point.train_loss, point.train_accuracy, point.validation_loss,
-        point.validation_accuracy, point.seconds);
-    std::fflush(stdout);
+    base::WriteFile(out / "history.json", TrainingJson(arguments, sets, trainer).dump(1) + "\n");
+    PrintEpoch(point);
   }
   progress.Finish();
 }
@@ -146,6 +181,7 @@ void DeclareAccuracy(const TrainArguments& arguments, const Sets& sets, const fs
 void RunTrain(const TrainArguments& arguments) {
   WarnAboutBlas();
   base::ValidateFields(arguments.train);
+  base::ValidateFields(arguments.method);
   const Sets sets = ReadSets(arguments);
   const auto statistics = robustness::StatisticsOf(sets.train.images);
   const auto classes = static_cast<int64_t>(sets.options.class_names.size());
@@ -173,26 +209,23 @@ void RunTrain(const TrainArguments& arguments) {
   fmt::print("{} training tiles, {} validation tiles ({}), {} x {} pixels, classes {}\n",
              sets.train.infos.size(), sets.validation.infos.size(), sets.how_validated,
              sets.options.height, sets.options.width, fmt::join(spec.class_names, ", "));
-  robustness::ClassifierTrainer trainer(network, spec, sets.train, sets.validation,
-                                        arguments.train);
+  std::fflush(stdout);
+  robustness::TrainingMethod method = robustness::MakeTrainingMethod(
+      arguments.method, sets.train.images.size(1), sets.options.height, sets.options.width);
+  // A checkpoint belongs to these tiles too.
+  for (const auto* batch : {&sets.train, &sets.validation})
+    method.description += " " + robustness::HashOf(batch->images, batch->labels);
+  robustness::ClassifierTrainer trainer(network, spec, sets.train, sets.validation, arguments.train,
+                                        std::move(method));
   fs::create_directories(out);
-  const fs::path checkpoint = out / "training.checkpoint";
-  RunEpochs(arguments, trainer, checkpoint);
+  RunEpochs(arguments, sets, trainer);
   trainer.TakeBest();
   const fs::path file = out / (name + ".safetensors");
-  const nlohmann::json more = {{"training",
-                                {{"assay", ASSAY_VERSION},
-                                 {"method", arguments.method},
-                                 {"options", base::FieldsToJson(arguments.train)},
-                                 {"tiles", sets.train.infos.size()},
-                                 {"validation", sets.how_validated},
-                                 {"tiles_hash", sets.hash},
-                                 {"best_epoch", trainer.best_epoch()},
-                                 {"history", HistoryJson(trainer.history())}}}};
+  const nlohmann::json more = {{"training", TrainingJson(arguments, sets, trainer)}};
   model::SaveImageNetwork(*network, spec, file, arguments.half, more);
   DeclareAccuracy(arguments, sets, file, spec);
   model::SaveImageNetwork(*network, spec, file, arguments.half, more);
-  fs::remove(checkpoint);
+  fs::remove(out / kCheckpoint);
   fmt::print("epoch {} is the best on validation; wrote {}\n", trainer.best_epoch(), file.string());
 }
 
@@ -200,16 +233,15 @@ void RunTrain(const TrainArguments& arguments) {
 
 void AddRobustTrain(CLI::App& robust) {
   auto arguments = std::make_shared<TrainArguments>();
-  CLI::App* command = robust.add_subcommand(
-      "train", "Train a built-in classifier; run again, it goes on from its last epoch");
+  CLI::App* command = robust.add_subcommand("train",
+                                            "Train a built-in classifier, plainly or against "
+                                            "attacks; run again, it goes on from its last "
+                                            "epoch");
   TrainArguments& a = *arguments;
   command->add_option("--tiles", a.tiles, "tiles with labels, as for check")->required();
   command->add_option("--out", a.out, "folder to write")->required();
   command->add_option("--architecture", a.architecture, "network")
       ->check(CLI::IsMember(model::ImageArchitectures()))
-      ->capture_default_str();
-  command->add_option("--method", a.method, "how it is trained")
-      ->check(CLI::IsMember({"standard"}))
       ->capture_default_str();
   command->add_option("--name", a.name, "name of the files; the folder's by default");
   command->add_option("--classes", a.classes,
@@ -234,6 +266,9 @@ void AddRobustTrain(CLI::App& robust) {
   command->add_flag("--restart", a.restart, "do not go on from a checkpoint");
   command->add_option("--device", a.device, "cpu, or cuda where libtorch has it")
       ->capture_default_str();
+  BindOptions(*command, a.method, "Method");
+  AcceptFraction(*command, "--epsilon");
+  AcceptFraction(*command, "--attack-step");
   BindOptions(*command, a.train, "Training");
   command->callback([arguments] { RunTrain(*arguments); });
 }

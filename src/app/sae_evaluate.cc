@@ -26,13 +26,14 @@ namespace fs = std::filesystem;
 struct EvaluateArguments {
   std::vector<std::string> saes, text;
   std::string model = "default", json, svg, run, device = "cpu", dtype = "float32";
+  bool centred = false;
   data::TokenSequenceOptions sequences = {.max_tokens_total = 50000};
   neurons::PolysemanticityOptions polysemanticity;
   neurons::ClusterOptions clusters;
 };
 
 struct Row {
-  std::string name, kind;
+  std::string name, kind, series;  // series: the kind, and of the embedding loss its weight
   std::optional<neurons::SaeQuality> quality;  // none: neurons
   neurons::PolysemanticitySummary units;
 };
@@ -51,6 +52,15 @@ std::string KindOf(const fs::path& folder, const model::SaeConfig& config) {
          : config.architecture == model::SaeArchitecture::kGated    ? "gated"
          : config.architecture == model::SaeArchitecture::kJumpRelu ? "jumprelu"
                                                                     : "standard";
+}
+
+std::string SeriesOf(const fs::path& folder, const std::string& kind) {
+  const nlohmann::json json = base::ReadJson(folder / "cfg.json");
+  const auto weight = nlohmann::json::json_pointer("/metadata/training/embedding-weight");
+  if (!kind.ends_with("embedding") || !json.contains(weight) || !json.at(weight).is_number())
+    return kind;
+  return fmt::format("{} {}", kind == "embedding" ? kind : "centred",
+                     json.at(weight).get<double>());
 }
 
 std::string Table(const std::vector<Row>& rows) {
@@ -99,9 +109,9 @@ std::string Matched(const std::vector<Row>& rows) {
                                                   "theirs", "L0", "theirs", "mean dist.",
                                                   "theirs"}};
   for (const Row& row : rows) {
-    if (!row.quality || row.kind != "embedding") continue;
+    if (!row.quality || !row.kind.ends_with("embedding")) continue;
     for (const std::string& kind : kinds) {
-      if (kind == row.kind) continue;
+      if (kind.ends_with("embedding")) continue;
       const auto error_at = neurons::Interpolate(Curve(rows, kind, l0, unexplained), l0(row));
       const auto distance_at = neurons::Interpolate(Curve(rows, kind, l0, distance), l0(row));
       if (error_at) {
@@ -164,23 +174,25 @@ nlohmann::json Describe(const std::vector<Row>& rows) {
   return out;
 }
 
-std::string Curves(const std::vector<Row>& rows) {
+std::string Curves(const std::vector<Row>& rows, bool centred) {
   std::map<std::string, std::vector<std::pair<double, view::ScatterPoint>>> series;
   for (const Row& row : rows) {
     if (!row.quality) continue;
-    series[row.kind].push_back(
+    series[row.series].push_back(
         {row.quality->l0,
          {row.quality->unexplained, row.units.mean_distance,
           fmt::format("{}: L0 {:.1f}, unexplained {:.4f}, mean distance {:.3f}", row.name,
                       row.quality->l0, row.quality->unexplained, row.units.mean_distance)}});
   }
-  view::ScatterChart chart{.title = "Polysemanticity against reconstruction",
+  view::ScatterChart chart{.title = centred
+                                        ? "Polysemanticity against reconstruction, inputs centred"
+                                        : "Polysemanticity against reconstruction",
                            .x_label = "variance unexplained",
                            .y_label = "mean distance between a feature's embeddings"};
-  for (auto& [kind, points] : series) {
+  for (auto& [name, points] : series) {
     std::sort(points.begin(), points.end(),
               [](const auto& a, const auto& b) { return a.first < b.first; });
-    view::ScatterSeries line{.name = kind, .joined = true};
+    view::ScatterSeries line{.name = name, .joined = true};
     for (auto& [l0, point] : points) line.points.push_back(std::move(point));
     chart.series.push_back(std::move(line));
   }
@@ -219,7 +231,7 @@ void RunEvaluate(const EvaluateArguments& arguments) {
                           TerminalProgress());
   for (const std::string& folder : arguments.saes) {
     const auto sae = model::SparseAutoencoder::Load(folder);
-    const model::SaeFeatures features(model.network, sae);
+    const model::SaeFeatures features(model.network, sae, arguments.centred);
     const int layer = features.Layers().front();
     const auto measure = [&](const model::TokenUnits& units) {
       return neurons::MeasurePolysemanticity(units, layer, sequences, first,
@@ -229,10 +241,12 @@ void RunEvaluate(const EvaluateArguments& arguments) {
       layers[layer] = true;
       rows.push_back({fmt::format("MLP layer {}", layer),
                       "neurons",
+                      "neurons",
                       {},
                       measure(model::TransformerNeurons(model.network))});
     }
-    rows.push_back({fs::path(folder).filename().string(), KindOf(folder, sae.config()),
+    const std::string kind = KindOf(folder, sae.config());
+    rows.push_back({fs::path(folder).filename().string(), kind, SeriesOf(folder, kind),
                     neurons::EvaluateSae(model.network, sae, sequences, first), measure(features)});
     progress.Add(1);
   }
@@ -241,11 +255,12 @@ void RunEvaluate(const EvaluateArguments& arguments) {
   fmt::print("{} tokens; loss {:.3f} nats a token, {:.3f} with the last SAE's hook zeroed\n{}{}",
              any.tokens, any.loss, any.ablated, Table(rows), Matched(rows));
   if (!arguments.json.empty()) base::WriteFile(arguments.json, Describe(rows).dump(1) + "\n");
-  if (!arguments.svg.empty()) base::WriteFile(arguments.svg, Curves(rows));
+  if (!arguments.svg.empty()) base::WriteFile(arguments.svg, Curves(rows, arguments.centred));
   if (run) {
     run->PutManifest("sae_evaluation", {{"rows", Describe(rows)},
                                         {"saes", arguments.saes},
                                         {"text", arguments.text},
+                                        {"centred", arguments.centred},
                                         {"clusters", base::FieldsToJson(arguments.clusters)},
                                         {"sequences", base::FieldsToJson(arguments.sequences)}});
   }
@@ -281,6 +296,9 @@ void AddSaeEvaluate(CLI::App& sae) {
   command->add_option("--cap", arguments->polysemanticity.cap, "examples of a unit, at most")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  command->add_flag("--centred", arguments->centred,
+                    "embed features without the decoder bias: a constant part of the input that "
+                    "all examples share makes no cosine larger");
   AddDeviceOptions(*command, arguments->device, arguments->dtype);
   BindOptions(*command, arguments->clusters, "Clusters");
   BindOptions(*command, arguments->sequences, "Sequences");

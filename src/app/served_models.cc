@@ -8,9 +8,11 @@
 #include <mutex>
 #include <queue>
 
+#include "app/image_run.h"
 #include "app/loaded_units.h"
 #include "app/machine.h"
 #include "app/neurons_run.h"
+#include "app/served_evaluation.h"
 #include "measure/probe_scheduler.h"
 #include "neurons/graph_run.h"
 #include "neurons/token_trie.h"
@@ -264,6 +266,10 @@ serve::ModelWork ServedModels(const std::string& model, const std::string& devic
   work.try_text = [models](const serve::ServedRun& run, const Json& request) {
     return TryText(*models, run, request);
   };
+  work.sheet = [](const serve::ServedRun& run, base::UnitId unit, std::optional<int> cluster) {
+    constexpr int kPatches = 20;  // of a cluster: what fits on a screen
+    return DrawUnitSheet(*run.Borrow(), unit, cluster, {.most = kPatches});
+  };
   work.jobs["graph"] = {
       .offered =
           [](const serve::ServedRun& run) { return run.has_store() && !run.Facts()->images; },
@@ -277,6 +283,7 @@ serve::ModelWork ServedModels(const std::string& model, const std::string& devic
                    const serve::JobContext& job) {
             return BuildGraph(*models, run, parameters, job);
           }};
+  AddServedEvaluation(work, device);
   return work;
 }
 

@@ -1,5 +1,5 @@
-// What `assay serve` does with models: a text tried now, a graph built now. Models are loaded when
-// they are first needed and kept. Thread-safe.
+// What `assay serve` does with models: a text tried now, a graph built now, an attack evaluated
+// now. Models are loaded when they are first needed and kept. Thread-safe.
 #pragma once
 
 #include <string>

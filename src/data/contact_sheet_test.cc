@@ -39,11 +39,30 @@ TEST(CutPatchTest, ScalesThePlaceUpWithSharpPixels) {
   }
 }
 
+constexpr std::array kBeyond{222, 225, 229};
+
 TEST(CutPatchTest, SmallPlacesAreFramedInTheirSurroundings) {
-  const Tile patch = CutPatch(Ramp(50, 60), {0, 30, 4, 34}, 160);  // 16 pixels, 10 each
-  EXPECT_EQ(PixelAt(patch, 100, 5), (std::array{10, 24, 7}));      // columns 24 to 40
-  EXPECT_EQ(PixelAt(patch, 20, 60), (std::array{0, 0, 0}));        // the frame's left side
-  EXPECT_EQ(PixelAt(patch, 20, 80), (std::array{2, 32, 7}));       // within
+  const Tile patch = CutPatch(Ramp(50, 60), {10, 30, 14, 34}, 160);  // 16 pixels, 10 each
+  EXPECT_EQ(PixelAt(patch, 100, 5), (std::array{14, 24, 7}));  // columns 24 to 40, rows 4 to 20
+  EXPECT_EQ(PixelAt(patch, 80, 60), (std::array{0, 0, 0}));    // the frame's left side
+  EXPECT_EQ(PixelAt(patch, 75, 80), (std::array{11, 32, 7}));  // within
+}
+
+TEST(CutPatchTest, WhatLiesBeyondTheTileIsGrey) {
+  const Tile patch = CutPatch(Ramp(50, 60), {-5, 50, 15, 70}, 80);  // 4 pixels each
+  EXPECT_EQ(PixelAt(patch, 19, 5), kBeyond);
+  EXPECT_EQ(PixelAt(patch, 20, 5), (std::array{0, 51, 7}));  // and no frame: all of it is seen
+  EXPECT_EQ(PixelAt(patch, 79, 39), (std::array{14, 59, 7}));
+  EXPECT_EQ(PixelAt(patch, 79, 40), kBeyond);
+  const Tile outside = CutPatch(Ramp(50, 60), {-25, 0, -5, 20}, 80);
+  EXPECT_EQ(PixelAt(outside, 40, 40), kBeyond);
+}
+
+TEST(CutPatchTest, PlacesLargerThanTheTileAreFramedOnAllOfIt) {
+  const Tile patch = CutPatch(Ramp(20, 20), {-15, -5, 10, 30}, 80);  // 4 pixels each
+  EXPECT_EQ(PixelAt(patch, 5, 5), (std::array{1, 1, 7}));
+  EXPECT_EQ(PixelAt(patch, 39, 20), (std::array{0, 0, 0}));  // the frame's lower side
+  EXPECT_EQ(PixelAt(patch, 70, 70), (std::array{17, 17, 7}));
 }
 
 TEST(CutPatchTest, LongPlacesLieInTheMiddleOnWhite) {
@@ -52,13 +71,12 @@ TEST(CutPatchTest, LongPlacesLieInTheMiddleOnWhite) {
   EXPECT_EQ(PixelAt(patch, 21, 40), (std::array{0, 20, 7}));
 }
 
-TEST(CutPatchTest, GreyBecomesColourAndPlacesOutsideAreRefused) {
+TEST(CutPatchTest, GreyBecomesColourAndEmptyPlacesAreRefused) {
   Tile grey;
   grey.height = grey.width = 20;
   grey.channels = 1;
   grey.pixels.assign(400, 99);
   EXPECT_EQ(PixelAt(CutPatch(grey, {0, 0, 20, 20}, 40), 3, 3), (std::array{99, 99, 99}));
-  EXPECT_THROW(CutPatch(grey, {0, 0, 21, 20}, 40), base::Error);
   EXPECT_THROW(CutPatch(grey, {5, 5, 5, 20}, 40), base::Error);
 }
 

@@ -222,17 +222,28 @@ std::vector<float> ImageUnits::InputAt(int layer, const LayerValues& values, int
   return out;
 }
 
-PixelBox SeenAt(const ImageLayer& layer, int64_t location, int64_t output_width, int64_t height,
-                int64_t width) {
+PixelBox ReachAt(const ImageLayer& layer, int64_t location, int64_t output_width, int64_t height,
+                 int64_t width) {
   const auto range = [](const PixelReach& reach, int64_t at,
                         int64_t size) -> std::array<int64_t, 2> {
     if (reach.whole) return {0, size};
-    const int64_t low = std::clamp<int64_t>(reach.step * at + reach.low, 0, size - 1);
-    return {low, std::clamp<int64_t>(reach.step * at + reach.high + 1, low + 1, size)};
+    return {reach.step * at + reach.low, reach.step * at + reach.high + 1};
   };
   const auto rows = range(layer.rows, location / output_width, height),
              columns = range(layer.columns, location % output_width, width);
   return {rows[0], columns[0], rows[1], columns[1]};
+}
+
+PixelBox SeenAt(const ImageLayer& layer, int64_t location, int64_t output_width, int64_t height,
+                int64_t width) {
+  PixelBox box = ReachAt(layer, location, output_width, height, width);
+  const auto clip = [](int64_t& low, int64_t& high, int64_t size) {
+    low = std::clamp<int64_t>(low, 0, size - 1);
+    high = std::clamp<int64_t>(high, low + 1, size);
+  };
+  clip(box.top, box.bottom, height);
+  clip(box.left, box.right, width);
+  return box;
 }
 
 }  // namespace assay::model

@@ -36,13 +36,17 @@ struct ImageLayer {
   PixelReach rows, columns;  // of the image, for the locations of this layer
 };
 
-// Pixels [top, bottom) x [left, right) of an image, within it.
+// Pixels [top, bottom) x [left, right) of an image.
 struct PixelBox {
   int64_t top = 0, left = 0, bottom = 0, right = 0;
 };
 
-// What a unit sees at a location (row by row) of an image of that size. output_width: of the
-// layer's output. A patch that lies in the padding shows the pixel at the edge.
+// What a unit reaches at a location (row by row) of an image of that size: beyond its edges too,
+// where padding stands in for pixels. output_width: of the layer's output.
+PixelBox ReachAt(const ImageLayer& layer, int64_t location, int64_t output_width, int64_t height,
+                 int64_t width);
+// The part of it within the image: what the unit sees. A patch that lies in the padding shows the
+// pixel at the edge.
 PixelBox SeenAt(const ImageLayer& layer, int64_t location, int64_t output_width, int64_t height,
                 int64_t width);
 

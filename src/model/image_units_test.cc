@@ -119,6 +119,9 @@ TEST_F(ImageUnitsTest, AUnitSeesItsBoxAndNothingElse) {
   const PixelBox corner = SeenAt(units.At(0), 0, 26, 24, 26);
   EXPECT_EQ(corner.top, 0);
   EXPECT_EQ(corner.bottom, 2);  // one row of its three is padding
+  const PixelBox reach = ReachAt(units.At(0), 0, 26, 24, 26);
+  EXPECT_EQ(reach.top, -1);
+  EXPECT_EQ(reach.bottom, 2);
   const PixelBox whole = SeenAt(units.At(4), 0, 1, 24, 26);
   EXPECT_EQ(whole.bottom - whole.top, 24);
 }

@@ -28,7 +28,7 @@ struct SimilarityOptions {
 
 struct SimilarityReport {
   int64_t clusters = 0, links = 0;
-  std::string index;  // exact, hnsw or ivf; of the width with most clusters
+  std::string index;  // exact or ivf; of the width with most clusters
   double build_seconds = 0, search_seconds = 0;
   double recall = 1;  // of the `most` nearest, on 200 clusters of each width
 };

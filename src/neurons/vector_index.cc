@@ -1,7 +1,6 @@
 #include "neurons/vector_index.h"
 
 #include <faiss/IndexFlat.h>
-#include <faiss/IndexHNSW.h>
 #include <faiss/IndexIVFFlat.h>
 
 #include <algorithm>
@@ -17,7 +16,11 @@ using base::Fail;
 
 namespace {
 
-constexpr int kHnswLinks = 32, kHnswBuild = 80, kHnswSearch = 160;
+// Many short lists: a list is read at the speed of memory, finding the right ones is a matrix
+// product.
+constexpr double kListsPerRoot = 4;
+constexpr size_t kLeastProbes = 4;
+constexpr int64_t kCalibration = 200, kCalibrationNearest = 20;  // queries, and neighbours of each
 
 std::vector<float> UnitRows(std::span<const float> rows, int64_t d) {
   ASSAY_CHECK(d > 0 && rows.size() % static_cast<size_t>(d) == 0);
@@ -51,29 +54,30 @@ VectorIndex::VectorIndex(std::span<const float> vectors, int64_t d,
   faiss_->vectors = UnitRows(vectors, d);
   const int64_t n = size();
   ASSAY_CHECK(n > 0);
-  kind_ = options.index != "auto" ? options.index : n < options.exact_below ? "exact" : "hnsw";
-  if (kind_ == "hnsw") {
-    auto graph = std::make_unique<faiss::IndexHNSWFlat>(static_cast<int>(d), kHnswLinks,
-                                                        faiss::METRIC_INNER_PRODUCT);
-    graph->hnsw.efConstruction = kHnswBuild;
-    graph->hnsw.efSearch = kHnswSearch;
-    faiss_->index = std::move(graph);
-  } else if (kind_ == "ivf") {
-    const auto lists = static_cast<size_t>(
-        std::clamp<int64_t>(static_cast<int64_t>(std::sqrt(static_cast<double>(n))), 1, n));
-    faiss_->centres = std::make_unique<faiss::IndexFlatIP>(d);
-    auto inverted = std::make_unique<faiss::IndexIVFFlat>(
-        faiss_->centres.get(), static_cast<size_t>(d), lists, faiss::METRIC_INNER_PRODUCT);
-    inverted->nprobe = std::max<size_t>(1, lists / 16);
-    // Fewer training vectors than FAISS likes are no fault of the user's.
-    inverted->cp.min_points_per_centroid = 1;
-    inverted->cp.seed = 1234;
-    inverted->train(n, faiss_->vectors.data());
-    faiss_->index = std::move(inverted);
-  } else {
+  kind_ = options.index != "auto" ? options.index : n < options.exact_below ? "exact" : "ivf";
+  if (kind_ == "exact") {
     faiss_->index = std::make_unique<faiss::IndexFlatIP>(d);
+    faiss_->index->add(n, faiss_->vectors.data());
+    return;
   }
-  faiss_->index->add(n, faiss_->vectors.data());
+  const auto lists = static_cast<size_t>(std::clamp<int64_t>(
+      static_cast<int64_t>(kListsPerRoot * std::sqrt(static_cast<double>(n))), 1, n));
+  faiss_->centres = std::make_unique<faiss::IndexFlatIP>(d);
+  auto inverted = std::make_unique<faiss::IndexIVFFlat>(
+      faiss_->centres.get(), static_cast<size_t>(d), lists, faiss::METRIC_INNER_PRODUCT);
+  // Centres need not be good, only near; and fewer vectors than FAISS likes are no fault of the
+  // user's.
+  inverted->cp.niter = 8;
+  inverted->cp.max_points_per_centroid = 64;
+  inverted->cp.min_points_per_centroid = 1;
+  inverted->cp.seed = 1234;
+  inverted->train(n, faiss_->vectors.data());
+  inverted->add(n, faiss_->vectors.data());
+  faiss::IndexIVFFlat& probed = *inverted;
+  faiss_->index = std::move(inverted);
+  for (probed.nprobe = std::min(kLeastProbes, lists);
+       probed.nprobe < lists && RecallOf(kCalibration, kCalibrationNearest, 0.5) < options.recall;)
+    probed.nprobe = std::min(2 * probed.nprobe, lists);
 }
 
 VectorIndex::~VectorIndex() = default;
@@ -108,11 +112,16 @@ std::vector<std::vector<VectorMatch>> VectorIndex::Search(std::span<const float>
 }
 
 double VectorIndex::MeasureRecall(int64_t queries, int64_t k) const {
-  if (kind_ == "exact") return 1;
+  return kind_ == "exact" ? 1 : RecallOf(queries, k, 0);
+}
+
+double VectorIndex::RecallOf(int64_t queries, int64_t k, double shift) const {
   const int64_t n = size(), count = std::min(queries, n);
   std::vector<float> chosen;
   for (int64_t q = 0; q < count; ++q) {
-    const auto row = faiss_->vectors.begin() + q * n / count * d_;
+    const double place = (static_cast<double>(q) + shift) * static_cast<double>(n);
+    const auto row =
+        faiss_->vectors.begin() + static_cast<int64_t>(place / static_cast<double>(count)) * d_;
     chosen.insert(chosen.end(), row, row + d_);
   }
   faiss::IndexFlatIP exact(d_);

@@ -1,5 +1,6 @@
 // Nearest neighbours among many vectors by cosine similarity, with FAISS: exact while that is
-// quick, else an approximate graph (HNSW) or inverted lists (IVF). Searching is thread-safe.
+// quick, else inverted lists (IVF), of which as many are searched as the wanted recall needs.
+// Searching is thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +16,16 @@ namespace assay::neurons {
 struct VectorIndexOptions {
   std::string index = "auto";
   int64_t exact_below = 50000;
+  double recall = 0.95;
 
   template <typename Visitor>
   void VisitFields(Visitor&& visit) {
-    visit("index", index, "how neighbours are found; auto: exact below --exact-below, else hnsw",
-          base::OneOf({"auto", "exact", "hnsw", "ivf"}));
+    visit("index", index, "how neighbours are found; auto: exact below --exact-below, else ivf",
+          base::OneOf({"auto", "exact", "ivf"}));
     visit("exact-below", exact_below, "vectors", base::Between(0, 1e12));
+    visit("recall", recall,
+          "of ivf: the share of the true nearest to find, measured on some of the vectors",
+          base::Between(0, 1));
   }
 };
 
@@ -37,7 +42,7 @@ class VectorIndex {
   ~VectorIndex();
   VectorIndex(VectorIndex&&) noexcept;
 
-  const std::string& kind() const { return kind_; }  // exact, hnsw, ivf
+  const std::string& kind() const { return kind_; }  // exact, ivf
   int64_t size() const;
 
   // The k nearest of each query, most similar first; fewer where there are fewer. [q, d]
@@ -48,6 +53,9 @@ class VectorIndex {
   double MeasureRecall(int64_t queries, int64_t k) const;
 
  private:
+  // `shift` in [0, 1): which of the vectors between two evenly chosen ones.
+  double RecallOf(int64_t queries, int64_t k, double shift) const;
+
   struct Faiss;
   std::unique_ptr<Faiss> faiss_;
   std::string kind_;

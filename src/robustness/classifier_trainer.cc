@@ -36,41 +36,57 @@ void CheckLabels(const TileBatch& batch, int64_t classes, const char* which) {
   }
 }
 
-nlohmann::json ToJson(const EpochPoint& point) {
-  return {{"epoch", point.epoch},
-          {"train_loss", point.train_loss},
-          {"train_accuracy", point.train_accuracy},
-          {"validation_loss", point.validation_loss},
-          {"validation_accuracy", point.validation_accuracy},
-          {"rate", point.rate},
-          {"seconds", point.seconds}};
-}
-
-EpochPoint PointFromJson(const nlohmann::json& json) {
-  return {.epoch = json.at("epoch"),
-          .train_loss = json.at("train_loss"),
-          .train_accuracy = json.at("train_accuracy"),
-          .validation_loss = json.at("validation_loss"),
-          .validation_accuracy = json.at("validation_accuracy"),
-          .rate = json.at("rate"),
-          .seconds = json.at("seconds")};
+// What the choice of the epoch goes by.
+double ScoreOf(const EpochPoint& point) {
+  return point.perturbed_accuracy.value_or(point.validation_accuracy);
 }
 
 bool IsBetter(const EpochPoint& point, const EpochPoint& than) {
-  if (point.validation_accuracy != than.validation_accuracy)
-    return point.validation_accuracy > than.validation_accuracy;
-  return point.validation_loss < than.validation_loss;
+  if (ScoreOf(point) != ScoreOf(than)) return ScoreOf(point) > ScoreOf(than);
+  return point.perturbed_loss.value_or(point.validation_loss) <
+         than.perturbed_loss.value_or(than.validation_loss);
 }
 
 }  // namespace
 
+nlohmann::json EpochPoint::ToJson() const {
+  nlohmann::json out = {{"epoch", epoch},
+                        {"train_loss", train_loss},
+                        {"train_accuracy", train_accuracy},
+                        {"validation_loss", validation_loss},
+                        {"validation_accuracy", validation_accuracy},
+                        {"rate", rate},
+                        {"seconds", seconds}};
+  if (perturbed_accuracy) {
+    out["perturbed_loss"] = *perturbed_loss;
+    out["perturbed_accuracy"] = *perturbed_accuracy;
+  }
+  return out;
+}
+
+EpochPoint EpochPoint::FromJson(const nlohmann::json& json) {
+  EpochPoint out{.epoch = json.at("epoch"),
+                 .train_loss = json.at("train_loss"),
+                 .train_accuracy = json.at("train_accuracy"),
+                 .validation_loss = json.at("validation_loss"),
+                 .validation_accuracy = json.at("validation_accuracy")};
+  if (json.contains("perturbed_accuracy")) {
+    out.perturbed_loss = json.at("perturbed_loss").get<double>();
+    out.perturbed_accuracy = json.at("perturbed_accuracy").get<double>();
+  }
+  out.rate = json.at("rate");
+  out.seconds = json.at("seconds");
+  return out;
+}
+
 ClassifierTrainer::ClassifierTrainer(std::shared_ptr<model::ImageNetwork> network,
                                      model::ImageSpec spec, TileBatch train, TileBatch validation,
-                                     const ClassifierTrainOptions& options)
+                                     const ClassifierTrainOptions& options, TrainingMethod method)
     : network_(std::move(network)),
       train_(std::move(train)),
       validation_(std::move(validation)),
-      options_(options) {
+      options_(options),
+      method_(std::move(method)) {
   base::ValidateFields(options_);
   classifier_ = model::BuildClassifier(network_, std::move(spec));
   const int64_t classes = network_->config().classes;
@@ -121,8 +137,8 @@ at::Tensor ClassifierTrainer::Flipped(const at::Tensor& images, int64_t step) co
   return at::stack(out);
 }
 
-ClassifierTrainer::Loss ClassifierTrainer::DefaultLoss(const TrainStep& step,
-                                                       const at::Tensor& images) const {
+TrainLoss ClassifierTrainer::LossOf(const TrainStep& step, const at::Tensor& images) const {
+  if (method_.loss) return method_.loss(step, images, options_.label_smoothing);
   at::Tensor logits = step.network.Train(images);
   at::Tensor loss = at::cross_entropy_loss(logits, step.labels, {}, at::Reduction::Mean, -100,
                                            options_.label_smoothing);
@@ -144,6 +160,28 @@ void ClassifierTrainer::Update(int64_t step) {
   }
 }
 
+int64_t ClassifierTrainer::Repeats() const {
+  return method_.perturber ? method_.perturber->repeats() : 1;
+}
+
+// One update of the weights; adds its share to the training figures.
+void ClassifierTrainer::Learn(const TrainStep& step, EpochPoint& point) {
+  const at::Tensor images = method_.perturber ? method_.perturber->Perturb(step) : step.images;
+  const TrainLoss loss = LossOf(step, images);
+  if (!at::isfinite(loss.loss.detach()).all().item<bool>()) {
+    Fail(ErrorKind::kBadInput,
+         "the loss is not finite at step {} of epoch {}; try a smaller --rate",
+         step.step % StepsPerEpoch() + 1, point.epoch);
+  }
+  loss.loss.backward();
+  if (method_.perturber) method_.perturber->Learn();
+  Update(step.step);
+  const double share = 1 / static_cast<double>(StepsPerEpoch() * Repeats());
+  const at::Tensor correct = loss.logits.detach().argmax(1) == step.labels;
+  point.train_loss += share * loss.loss.item<double>();
+  point.train_accuracy += share * correct.to(at::kDouble).mean().item<double>();
+}
+
 EpochPoint ClassifierTrainer::Epoch(const std::function<void(int64_t)>& done) {
   ASSAY_CHECK(!Done());
   const auto start = std::chrono::steady_clock::now();
@@ -158,29 +196,21 @@ EpochPoint ClassifierTrainer::Epoch(const std::function<void(int64_t)>& done) {
     const at::Tensor rows = order.narrow(0, i * options_.batch, options_.batch).contiguous();
     at::Tensor images = train_.images.index_select(0, rows);
     if (options_.flips) images = Flipped(images, number);
-    const TrainStep step{
-        .network = *network_,
-        .classifier = *classifier_,
-        .images = images.to(device),
-        .labels = train_.labels.index_select(0, rows).to(device),
-        .rows = {rows.data_ptr<int64_t>(), rows.data_ptr<int64_t>() + rows.numel()},
-        .seed = options_.seed,
-        .step = number,
-        .epoch = epochs_done()};
-    const at::Tensor changed = batch_hook_ ? batch_hook_(step).detach() : step.images;
-    const Loss loss = loss_hook_ ? loss_hook_(step, changed) : DefaultLoss(step, changed);
-    if (!at::isfinite(loss.loss.detach()).all().item<bool>()) {
-      Fail(ErrorKind::kBadInput,
-           "the loss is not finite at step {} of epoch {}; try a smaller --rate", i + 1,
-           point.epoch);
-    }
-    loss.loss.backward();
-    Update(number);
-    const auto correct = (loss.logits.detach().argmax(1) == step.labels).sum().item<int64_t>();
-    point.train_loss += loss.loss.item<double>() / static_cast<double>(steps);
-    point.train_accuracy += static_cast<double>(correct) / static_cast<double>(tiles_per_epoch());
+    TrainStep step{.network = *network_,
+                   .classifier = *classifier_,
+                   .images = images.to(device),
+                   .labels = train_.labels.index_select(0, rows).to(device),
+                   .seed = options_.seed,
+                   .step = number};
+    for (; step.repeat < Repeats(); ++step.repeat) Learn(step, point);
     point.rate = RateAt(number);
     if (done) done((i + 1) * options_.batch);
+  }
+  // Running statistics can overflow without the loss showing it.
+  for (const auto& [name, tensor] : network_->Tensors()) {
+    if (!at::isfinite(tensor).all().item<bool>())
+      Fail(ErrorKind::kBadInput, "'{}' is not finite after epoch {}; try a smaller --rate", name,
+           point.epoch);
   }
   Validate(point);
   point.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -194,20 +224,32 @@ EpochPoint ClassifierTrainer::Epoch(const std::function<void(int64_t)>& done) {
 }
 
 void ClassifierTrainer::Validate(EpochPoint& point) const {
-  const c10::NoGradGuard no_gradients;
   const at::Device device(classifier_->spec().device);
   const int64_t count = validation_.labels.size(0);
-  for (int64_t begin = 0; begin < count; begin += options_.batch) {
+  const auto add = [&](const at::Tensor& images, const at::Tensor& labels, double& loss,
+                       double& accuracy) {
+    const c10::NoGradGuard no_gradients;
+    const at::Tensor logits = classifier_->Logits(images);
+    const double n = static_cast<double>(count);
+    loss += at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum).item<double>() / n;
+    accuracy += (logits.argmax(1) == labels).sum().item<double>() / n;
+  };
+  if (method_.validation_perturber) point.perturbed_loss = point.perturbed_accuracy = 0;
+  // A stream of its own, so that these draws are none of the training.
+  const uint64_t seed = base::Rng(options_.seed, "validation").Next();
+  for (int64_t begin = 0, number = 0; begin < count; begin += options_.batch, ++number) {
     const int64_t size = std::min(options_.batch, count - begin);
-    const at::Tensor labels = validation_.labels.narrow(0, begin, size).to(device);
-    const at::Tensor logits =
-        classifier_->Logits(validation_.images.narrow(0, begin, size).to(device));
-    point.validation_loss +=
-        at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum).item<double>();
-    point.validation_accuracy += (logits.argmax(1) == labels).sum().item<double>();
+    const TrainStep step{.network = *network_,
+                         .classifier = *classifier_,
+                         .images = validation_.images.narrow(0, begin, size).to(device),
+                         .labels = validation_.labels.narrow(0, begin, size).to(device),
+                         .seed = seed,
+                         .step = number};
+    add(step.images, step.labels, point.validation_loss, point.validation_accuracy);
+    if (!method_.validation_perturber) continue;
+    add(method_.validation_perturber->Perturb(step), step.labels, *point.perturbed_loss,
+        *point.perturbed_accuracy);
   }
-  point.validation_loss /= static_cast<double>(count);
-  point.validation_accuracy /= static_cast<double>(count);
 }
 
 bool ClassifierTrainer::Done() const {
@@ -216,8 +258,8 @@ bool ClassifierTrainer::Done() const {
   double best = -1;
   int64_t improved = 0;
   for (const EpochPoint& point : history_) {
-    if (point.validation_accuracy <= best) continue;
-    best = point.validation_accuracy;
+    if (ScoreOf(point) <= best) continue;
+    best = ScoreOf(point);
     improved = point.epoch;
   }
   return epochs_done() - improved >= options_.patience;
@@ -234,11 +276,12 @@ void ClassifierTrainer::Save(const std::filesystem::path& file) const {
   for (const auto& [name, tensor] : momenta_) tensors["momentum." + name] = tensor;
   for (const auto& [name, tensor] : best_) tensors["best." + name] = tensor;
   nlohmann::json history = nlohmann::json::array();
-  for (const EpochPoint& point : history_) history.push_back(ToJson(point));
+  for (const EpochPoint& point : history_) history.push_back(point.ToJson());
   model::WriteSafetensors(file, tensors,
                           {{"history", history.dump()},
                            {"best_epoch", std::to_string(best_epoch_)},
                            {"architecture", network_->config().architecture},
+                           {"method", method_.description},
                            {"options", base::FieldsToJson(options_).dump()}});
 }
 
@@ -249,11 +292,12 @@ void ClassifierTrainer::Restore(const std::filesystem::path& file) {
     const auto found = about.find(key);
     return found != about.end() && found->second == value;
   };
-  if (!is("options", base::FieldsToJson(options_).dump()) ||
+  if (!is("options", base::FieldsToJson(options_).dump()) || !is("method", method_.description) ||
       !is("architecture", network_->config().architecture) || !about.contains("history") ||
       !about.contains("best_epoch")) {
     Fail(ErrorKind::kBadInput,
-         "{}: no checkpoint of this training (other options, or another network)", file.string());
+         "{}: no checkpoint of this training (other options, tiles, or another network)",
+         file.string());
   }
   const auto read = [&](const std::string& prefix, const std::string& name,
                         const at::Tensor& like) {
@@ -273,42 +317,11 @@ void ClassifierTrainer::Restore(const std::filesystem::path& file) {
   try {
     history_.clear();
     for (const auto& point : nlohmann::json::parse(about.at("history")))
-      history_.push_back(PointFromJson(point));
+      history_.push_back(EpochPoint::FromJson(point));
     best_epoch_ = std::stoll(about.at("best_epoch"));
   } catch (const std::exception& error) {
     Fail(ErrorKind::kBadInput, "{}: the history is damaged: {}", file.string(), error.what());
   }
-}
-
-PatientSplit SplitByPatient(const std::vector<data::TileInfo>& infos, double share, uint64_t seed) {
-  std::map<std::string, std::vector<int64_t>> rows_of;
-  bool named = false;
-  for (size_t i = 0; i < infos.size(); ++i) {
-    named = named || !infos[i].patient.empty();
-    const std::string patient =
-        infos[i].patient.empty() ? "tile " + infos[i].name : "patient " + infos[i].patient;
-    rows_of[patient].push_back(static_cast<int64_t>(i));
-  }
-  if (rows_of.size() < 2) {
-    Fail(ErrorKind::kBadInput,
-         "the training tiles are of one patient; a validation split needs two or more");
-  }
-  std::vector<std::string> patients;
-  for (const auto& [patient, rows] : rows_of) patients.push_back(patient);
-  base::Rng(seed, "validation patients").Shuffle(patients);
-  PatientSplit split{.by_patient = named};
-  const double wanted = share * static_cast<double>(infos.size());
-  for (size_t i = 0; i < patients.size(); ++i) {
-    const auto& rows = rows_of.at(patients[i]);
-    const bool last = i + 1 == patients.size();
-    const bool validates =
-        !last && (i == 0 || static_cast<double>(split.validation.size() + rows.size()) <= wanted);
-    auto& part = validates ? split.validation : split.train;
-    part.insert(part.end(), rows.begin(), rows.end());
-  }
-  std::sort(split.train.begin(), split.train.end());
-  std::sort(split.validation.begin(), split.validation.end());
-  return split;
 }
 
 TileBatch Rows(const TileBatch& batch, const std::vector<int64_t>& rows) {

@@ -1,7 +1,7 @@
 // Trains a built-in image network on labelled tiles: stochastic gradient descent with Nesterov
 // momentum, a one-cycle schedule, a validation set that picks the epoch, one checkpoint an epoch.
-// Two hooks let other methods build on it: one changes the images before each step (augmentation,
-// attack), one replaces the loss. Not thread-safe.
+// A TrainingMethod changes the images before each step (augmentation, attack) and may replace the
+// loss. Not thread-safe.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,11 +11,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/options.h"
 #include "model/image_network.h"
+#include "robustness/batch_perturber.h"
 #include "robustness/tile_batch.h"
 
 namespace assay::robustness {
@@ -45,9 +48,9 @@ struct ClassifierTrainOptions {
           Between(0, 0.9));
     visit("flips", flips, "turn and mirror each tile at random, one of 8 ways");
     visit("patience", patience,
-          "stop after so many epochs without a better validation accuracy; 0: never",
+          "stop after so many epochs that are no better on validation; 0: never",
           Between(0, 100000));
-    visit("train-seed", seed, "of weights, order and flips");
+    visit("train-seed", seed, "of weights, order, flips, perturbations and validation patients");
   }
 };
 
@@ -55,39 +58,40 @@ struct ClassifierTrainOptions {
 struct EpochPoint {
   int64_t epoch = 0;  // from 1
   double train_loss = 0, train_accuracy = 0;
-  double validation_loss = 0, validation_accuracy = 0;
+  double validation_loss = 0, validation_accuracy = 0;  // on the tiles as they are
+  // On tiles perturbed as the method does; absent for standard training.
+  std::optional<double> perturbed_loss, perturbed_accuracy;
   double rate = 0;  // at its end
   double seconds = 0;
+
+  nlohmann::json ToJson() const;
+  static EpochPoint FromJson(const nlohmann::json& json);
 };
 
-// What the hooks see of a step.
-struct TrainStep {
-  model::ImageNetwork& network;
-  const model::ImageClassifier& classifier;  // the network as it stands, in evaluation mode
-  at::Tensor images, labels;                 // [B, C, H, W] in [low, high], [B]; after flips
-  std::vector<int64_t> rows;                 // of the training set
-  uint64_t seed = 0;
-  int64_t step = 0, epoch = 0;  // from 0; draw from base::Rng(seed, "...", step)
+// The loss to minimise, and the logits that count for the training accuracy.
+struct TrainLoss {
+  at::Tensor loss, logits;
+};
+
+// How the network learns from a batch. The default is standard training.
+struct TrainingMethod {
+  std::string description;                    // of checkpoints: Restore asks for the same
+  std::unique_ptr<BatchPerturber> perturber;  // null: images as they are
+  // Of the validation tiles, the same in every epoch; null: only as they are.
+  std::unique_ptr<BatchPerturber> validation_perturber;
+  // Undefined: cross-entropy on the perturbed images. step.network.Train is to be called once, so
+  // that batch statistics are taken once.
+  std::function<TrainLoss(const TrainStep& step, const at::Tensor& images, double label_smoothing)>
+      loss;
 };
 
 class ClassifierTrainer {
  public:
-  // The images to train on, [B, C, H, W] in the same range.
-  using BatchHook = std::function<at::Tensor(const TrainStep&)>;
-  // The loss to minimise, and the logits that count for the training accuracy. network.Train is to
-  // be called once, so that batch statistics are taken once.
-  struct Loss {
-    at::Tensor loss, logits;
-  };
-  using LossHook = std::function<Loss(const TrainStep&, const at::Tensor& images)>;
-
   // Both sets are kept. Throws kUsage for bad options, kBadInput for fewer training tiles than a
   // batch, an empty validation set, a label out of range, or a class without training tiles.
   ClassifierTrainer(std::shared_ptr<model::ImageNetwork> network, model::ImageSpec spec,
-                    TileBatch train, TileBatch validation, const ClassifierTrainOptions& options);
-
-  void SetBatchHook(BatchHook hook) { batch_hook_ = std::move(hook); }
-  void SetLossHook(LossHook hook) { loss_hook_ = std::move(hook); }
+                    TileBatch train, TileBatch validation, const ClassifierTrainOptions& options,
+                    TrainingMethod method = {});
 
   // One pass; done(tiles so far) is called between steps.
   EpochPoint Epoch(const std::function<void(int64_t)>& done = {});
@@ -97,7 +101,8 @@ class ClassifierTrainer {
   const std::vector<EpochPoint>& history() const { return history_; }
   int64_t best_epoch() const { return best_epoch_; }
 
-  // Puts the weights of the best epoch (validation accuracy, then loss) into the network.
+  // Puts the weights of the best epoch into the network: validation accuracy (on perturbed tiles
+  // where the method perturbs them), then loss.
   void TakeBest();
 
   // After an epoch: training goes on from the file as if never interrupted, given the same tiles
@@ -107,32 +112,23 @@ class ClassifierTrainer {
 
  private:
   at::Tensor Flipped(const at::Tensor& images, int64_t step) const;
-  Loss DefaultLoss(const TrainStep& step, const at::Tensor& images) const;
+  TrainLoss LossOf(const TrainStep& step, const at::Tensor& images) const;
+  void Learn(const TrainStep& step, EpochPoint& point);
   void Update(int64_t step);
   double RateAt(int64_t step) const;
   int64_t StepsPerEpoch() const;
+  int64_t Repeats() const;
   void Validate(EpochPoint& point) const;
 
   std::shared_ptr<model::ImageNetwork> network_;
   std::unique_ptr<model::ImageClassifier> classifier_;
   TileBatch train_, validation_;
   ClassifierTrainOptions options_;
-  BatchHook batch_hook_;
-  LossHook loss_hook_;
+  TrainingMethod method_;
   std::map<std::string, at::Tensor> momenta_, best_;
   std::vector<EpochPoint> history_;
   int64_t best_epoch_ = 0;
 };
-
-// Rows of the two parts of a set: whole patients go to one or the other, so that about `share` of
-// the tiles validate. Tiles without a patient count as patients of their own; by_patient is false
-// when there are only such.
-struct PatientSplit {
-  std::vector<int64_t> train, validation;
-  bool by_patient = true;
-};
-// Throws kBadInput when there are fewer than two patients.
-PatientSplit SplitByPatient(const std::vector<data::TileInfo>& infos, double share, uint64_t seed);
 
 TileBatch Rows(const TileBatch& batch, const std::vector<int64_t>& rows);
 

@@ -4,9 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <set>
-
 #include "base/base_testing.h"
+#include "robustness/training_testing.h"
 
 namespace assay::robustness {
 namespace {
@@ -14,42 +13,12 @@ namespace {
 using base::ErrorKind;
 using testing::HasSubstr;
 
-// Dark and bright noise of 8 x 8 pixels, patients p0, p1, ...
-TileBatch Toy(int64_t count, int64_t patients, uint64_t seed) {
-  at::manual_seed(seed);
-  TileBatch batch;
-  std::vector<int64_t> labels;
-  std::vector<at::Tensor> images;
-  for (int64_t i = 0; i < count; ++i) {
-    labels.push_back(i % 2);
-    images.push_back(at::rand({3, 8, 8}) * 0.6 + 0.25 * static_cast<double>(i % 2));
-    data::TileInfo info{.name = std::to_string(i), .label = i % 2};
-    info.patient = fmt::format("p{}", i % patients);
-    batch.infos.push_back(info);
-  }
-  batch.images = at::stack(images);
-  batch.labels = at::tensor(labels, at::kLong);
-  return batch;
-}
-
 ClassifierTrainOptions Quick() { return {.epochs = 4, .batch = 16, .rate = 0.05}; }
 
 std::unique_ptr<ClassifierTrainer> Make(std::shared_ptr<model::ImageNetwork> network,
                                         const ClassifierTrainOptions& options = Quick()) {
   return std::make_unique<ClassifierTrainer>(std::move(network), model::ImageSpec{.any_size = true},
                                              Toy(96, 6, 1), Toy(32, 6, 2), options);
-}
-
-std::shared_ptr<model::ImageNetwork> Network() {
-  return std::make_shared<model::ImageNetwork>(model::ImageArchitecture("cnn", 2), 5);
-}
-
-bool SameWeights(const model::ImageNetwork& a, const model::ImageNetwork& b) {
-  const auto left = a.Tensors(), right = b.Tensors();
-  for (const auto& [name, tensor] : left) {
-    if (!at::equal(tensor, right.at(name))) return false;
-  }
-  return true;
 }
 
 template <typename Action>
@@ -116,12 +85,13 @@ TEST(ClassifierTrainerTest, GoesOnFromACheckpointAsIfNeverInterrupted) {
               HasSubstr("no checkpoint of this training"));
 }
 
-TEST(ClassifierTrainerTest, HooksChangeImagesAndLoss) {
-  const auto a = Network(), b = Network();
-  const auto trainer = Make(a);
-  int64_t calls = 0;
-  trainer->SetBatchHook([&](const TrainStep& step) {
-    EXPECT_EQ(step.step, calls++);
+// Black images; counts what it is asked.
+class BlackPerturber : public BatchPerturber {
+ public:
+  explicit BlackPerturber(int64_t& calls, int64_t repeats) : calls_(calls), repeats_(repeats) {}
+  int64_t repeats() const override { return repeats_; }
+  at::Tensor Perturb(const TrainStep& step) override {
+    EXPECT_EQ(step.step * repeats_ + step.repeat, calls_++);
     EXPECT_EQ(step.images.size(0), 16);
     // The classifier is the network as it stands, without gradients for its weights.
     const at::Tensor images = step.images.clone().requires_grad_(true);
@@ -130,15 +100,29 @@ TEST(ClassifierTrainerTest, HooksChangeImagesAndLoss) {
     for (const auto& [name, tensor] : step.network.parameters())
       EXPECT_FALSE(tensor.grad().defined());
     return at::zeros_like(step.images);
-  });
-  trainer->SetLossHook([&](const TrainStep& step, const at::Tensor& images) {
+  }
+
+ private:
+  int64_t& calls_;
+  int64_t repeats_;
+};
+
+TEST(ClassifierTrainerTest, AMethodChangesImagesAndLoss) {
+  int64_t calls = 0;
+  TrainingMethod method;
+  method.perturber = std::make_unique<BlackPerturber>(calls, 2);
+  method.loss = [](const TrainStep& step, const at::Tensor& images, double label_smoothing) {
     EXPECT_EQ(images.sum().item<double>(), 0);
+    EXPECT_EQ(label_smoothing, 0);
     at::Tensor logits = step.network.Train(images);
     at::Tensor loss = logits.square().mean();
-    return ClassifierTrainer::Loss{loss, logits};
-  });
-  trainer->Epoch();
-  EXPECT_EQ(calls, 6);
+    return TrainLoss{loss, logits};
+  };
+  const auto a = Network(), b = Network();
+  ClassifierTrainer trainer(a, model::ImageSpec{.any_size = true}, Toy(96, 6, 1), Toy(32, 6, 2),
+                            Quick(), std::move(method));
+  trainer.Epoch();
+  EXPECT_EQ(calls, 12);
   Make(b)->Epoch();
   EXPECT_FALSE(SameWeights(*a, *b));
 }
@@ -152,6 +136,18 @@ TEST(ClassifierTrainerTest, StopsWhenPatienceRunsOut) {
   while (!trainer->Done()) trainer->Epoch();
   EXPECT_LT(trainer->epochs_done(), 50);
   EXPECT_GE(trainer->epochs_done(), 3);
+}
+
+TEST(ClassifierTrainerTest, TrainingThatOverflowsStops) {
+  ClassifierTrainOptions options = Quick();
+  options.rate = 100;
+  options.momentum = 0.9999;
+  options.weight_decay = 10;
+  const auto trainer = Make(Network(), options);
+  EXPECT_THAT(ErrorOf([&] {
+                while (!trainer->Done()) trainer->Epoch();
+              }).what(),
+              HasSubstr("not finite"));
 }
 
 TEST(ClassifierTrainerTest, UnusableTilesAreNamed) {
@@ -172,23 +168,6 @@ TEST(ClassifierTrainerTest, UnusableTilesAreNamed) {
   ClassifierTrainOptions options = Quick();
   options.batch = 1;
   EXPECT_EQ(ErrorOf([&] { Make(Network(), options); }).kind(), ErrorKind::kUsage);
-}
-
-TEST(SplitByPatientTest, KeepsPatientsWhole) {
-  const TileBatch batch = Toy(100, 10, 1);
-  const PatientSplit split = SplitByPatient(batch.infos, 0.2, 3);
-  std::set<std::string> train, validation;
-  for (const int64_t row : split.train) train.insert(batch.infos[static_cast<size_t>(row)].patient);
-  for (const int64_t row : split.validation)
-    validation.insert(batch.infos[static_cast<size_t>(row)].patient);
-  for (const std::string& patient : validation) EXPECT_FALSE(train.contains(patient));
-  EXPECT_EQ(split.train.size() + split.validation.size(), 100U);
-  EXPECT_EQ(split.validation.size(), 20U);
-  EXPECT_TRUE(split.by_patient);
-  EXPECT_EQ(split.validation, SplitByPatient(batch.infos, 0.2, 3).validation);
-  EXPECT_NE(split.validation, SplitByPatient(batch.infos, 0.2, 4).validation);
-  EXPECT_THAT(ErrorOf([&] { SplitByPatient(Toy(10, 1, 1).infos, 0.2, 1); }).what(),
-              HasSubstr("one patient"));
 }
 
 }  // namespace

@@ -32,6 +32,13 @@ std::vector<double> Shares(size_t count, uint64_t stream, uint64_t number) {
   return shares;
 }
 
+std::vector<double> UniformShares(size_t count, uint64_t stream, uint64_t number) {
+  base::Rng rng(stream, "uniform transform", number);
+  std::vector<double> shares(count);
+  for (double& share : shares) share = rng.Uniform();
+  return shares;
+}
+
 class TransformSpace : public ParameterSpace {
  public:
   TransformSpace(std::shared_ptr<const transforms::Transform> transform,
@@ -71,8 +78,9 @@ class TransformSpace : public ParameterSpace {
     const bool* integer = bounds.integer.data_ptr<bool>();
     at::Tensor out = at::empty({images.size(0), count});
     float* value = out.data_ptr<float>();
+    const auto shares_of = options_.uniform ? UniformShares : Shares;
     for (const uint64_t stream : streams) {
-      for (const double share : Shares(static_cast<size_t>(count), stream, number)) {
+      for (const double share : shares_of(static_cast<size_t>(count), stream, number)) {
         const auto p = (value - out.data_ptr<float>()) % count;
         const float width = high[p] - low[p] + (integer[p] ? 1.0F : 0.0F);
         const float drawn = low[p] + static_cast<float>(share) * width;

@@ -5,6 +5,7 @@
 
 #include "serve/json_values.h"
 #include "serve/neuron_json.h"
+#include "view/graph_words.h"
 
 namespace assay::serve {
 
@@ -76,9 +77,10 @@ Json NeuronPicture(const ServedRun& run, base::UnitId unit, std::optional<int> c
   svg.id = fmt::format("graph-{}-{}-{}-{}", unit.layer, unit.index,
                        cluster ? std::to_string(*cluster) : "all", options.max_nodes);
   svg.standalone = false;
-  return {{"svg", view::WriteSvg(drawn, svg)},
-          {"description", view::DescribeGraph(drawn)},
-          {"nodes", nodes}};
+  svg.legend = false;  // the page has its own, which stays in sight
+  return {{"svg", view::WriteSvg(drawn, svg)},      {"description", view::DescribeGraph(drawn)},
+          {"words", view::TellGraph(drawn)},        {"activation_low", drawn.activation_low},
+          {"importance_low", drawn.importance_low}, {"nodes", nodes}};
 }
 
 }  // namespace assay::serve

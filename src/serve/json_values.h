@@ -43,4 +43,10 @@ inline Json TextsOf(std::span<const std::string> token_texts,
   return out;
 }
 
+// A cluster's label, which is made of tokens as they are, with nothing invisible in it.
+inline std::string LabelText(const std::string& label) {
+  const std::array<store::TokenId, 1> whole = {0};
+  return view::ShowRunningText(std::span(&label, 1), whole).front();
+}
+
 }  // namespace assay::serve

@@ -32,7 +32,8 @@ class KeptReading {
   std::shared_ptr<const T> Get(Stamp&& stamp, Read&& read) {
     std::unique_lock lock(mutex_);
     const FileStamp now = stamp();
-    while (!kept_ || now.file != stamp_.file) {  // nothing to give meanwhile
+    // Nothing to give meanwhile.
+    while (!kept_ || now.file != stamp_.file || had_ < wanted_) {
       if (!reading_) return ReadAgain(lock, now, read);
       changed_.wait(lock);
     }
@@ -40,11 +41,18 @@ class KeptReading {
     return ReadAgain(lock, now, read);
   }
 
+  // Whoever asks from now on waits for a fresh reading: for changes that this process made.
+  void Expire() {
+    const std::lock_guard lock(mutex_);
+    ++wanted_;
+  }
+
  private:
   template <typename Read>
   std::shared_ptr<const T> ReadAgain(std::unique_lock<std::mutex>& lock, const FileStamp& now,
                                      Read& read) {
     reading_ = true;
+    const int64_t wanted = wanted_;
     lock.unlock();
     const auto start = std::chrono::steady_clock::now();
     std::shared_ptr<const T> fresh;
@@ -60,6 +68,7 @@ class KeptReading {
     changed_.notify_all();
     if (failure) std::rethrow_exception(failure);
     kept_ = fresh;
+    had_ = wanted;
     stamp_ = now;
     next_ = end + std::chrono::seconds(1) + 20 * (end - start);
     return fresh;
@@ -68,6 +77,7 @@ class KeptReading {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool reading_ = false;
+  int64_t wanted_ = 0, had_ = 0;  // how often it was expired, and was when kept_ was read
   std::shared_ptr<const T> kept_;
   FileStamp stamp_;
   std::chrono::steady_clock::time_point next_;

@@ -121,14 +121,14 @@ Json ClustersJson(const store::RunStore& store, base::UnitId unit) {
     similar[row.cluster].push_back({{"layer", row.other.layer},
                                     {"index", row.other.index},
                                     {"cluster", row.other_cluster},
-                                    {"label", label},
+                                    {"label", LabelText(label)},
                                     {"similarity", Short(row.similarity)}});
   }
   Json out = Json::array();
   for (const store::FeatureCluster& cluster : store.GetClusters(unit)) {
     Json links = similar.contains(cluster.cluster) ? similar[cluster.cluster] : Json::array();
     out.push_back({{"cluster", cluster.cluster},
-                   {"label", cluster.label},
+                   {"label", LabelText(cluster.label)},
                    {"members", cluster.members.size()},
                    {"cohesion", NumberOrNull(cluster.cohesion)},
                    {"has_graph", with_graph.contains(cluster.cluster)},
@@ -195,6 +195,8 @@ Json NeuronSummary(const ServedRun& run, base::UnitId unit) {
               {"trajectories", TrajectoriesJson(store->GetPrunings(unit))},
               {"measures", MeasuresJson(store->GetMeasures(unit))},
               {"clusters", ClustersJson(*store, unit)}};
+  const UnitRow* row = facts->Find(unit);
+  out["faint"] = row && facts->IsFaint(*row);
   AddNeighbours(out, *facts, unit);
   return out;
 }

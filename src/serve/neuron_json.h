@@ -26,9 +26,9 @@ Json NeuronExamples(const ServedRun& run, base::UnitId unit, const ExampleQuery&
 // Pruning and variations of the training example of a rank.
 Json NeuronPrompts(const ServedRun& run, base::UnitId unit, int rank);
 
-// {"svg", "description", "nodes": [{"text", "activation", "importance", "examples": ranks}]}, of
-// the whole unit or of one of its clusters. The id and the style sheet of `svg` are chosen here.
-// Throws kNotFound when there is no graph.
+// {"svg", "description", "words", "activation_low", "importance_low", "nodes": [{"text",
+// "activation", "importance", "examples": ranks}]}, of the whole unit or of one of its clusters.
+// The id and the style sheet of `svg` are chosen here. Throws kNotFound when there is no graph.
 Json NeuronPicture(const ServedRun& run, base::UnitId unit, std::optional<int> cluster,
                    const view::DrawOptions& options, view::SvgOptions svg = {});
 

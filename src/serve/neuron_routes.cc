@@ -1,6 +1,7 @@
 // One neuron in parts, search, and neurons with similar graphs.
 #include <sstream>
 
+#include "serve/json_values.h"
 #include "serve/neuron_json.h"
 #include "serve/service.h"
 #include "store/graph_index.h"
@@ -57,10 +58,7 @@ Reply Picture(const Service& service, const Request& request) {
   view::DrawOptions options;
   options.max_nodes = static_cast<int>(request.Integer("nodes", 1, 400, options.max_nodes));
   view::SvgOptions svg;
-  if (request.Flag("small")) {  // for a card among many
-    svg.legend = false;
-    svg.wrap_width_px = 330;
-  }
+  svg.wrap_width_px = static_cast<double>(request.Integer("width", 200, 4000, 620));
   return JsonReply(NeuronPicture(service.Run(request.Text("run")), request.Unit(),
                                  ClusterOf(request), options, svg));
 }
@@ -105,7 +103,7 @@ Json SearchLabels(const ServedRun& run, const std::string& wanted, std::optional
                     {"f1", unit ? NumberOrNull(unit->f1) : Json(nullptr)},
                     {"has_graph", unit != nullptr && unit->has_graph},
                     {"cluster", row.cluster},
-                    {"label", row.label},
+                    {"label", LabelText(row.label)},
                     {"activating", Json::array()},
                     {"context", Json::array()}});
   }

@@ -69,6 +69,42 @@ TEST_F(RoutesTest, OverviewHasMeansOfTheScores) {
   EXPECT_TRUE(found);
 }
 
+TEST_F(RoutesTest, LabelsHideNothing) {
+  {
+    store::RunStore run =
+        store::RunStore::Open(folders_.folder.path() / "neurons", store::RunStore::Mode::kWrite);
+    store::FeatureCluster cluster = run.GetClusters({0, 0}).front();
+    cluster.label = "As (after: \x0c)";
+    run.Put(cluster);
+  }
+  Api api(folders_.Open());
+  EXPECT_EQ(api.Get(neuron_)["clusters"][0]["label"], "As (after: \\x0C)");
+  EXPECT_EQ(api.Get(run_ + "/search", {{"label", "as"}})["hits"][0]["label"], "As (after: \\x0C)");
+}
+
+TEST_F(RoutesTest, FaintUnitsAreNotRecommended) {
+  {
+    store::RunStore run =
+        store::RunStore::Open(folders_.folder.path() / "neurons", store::RunStore::Mode::kWrite);
+    for (const base::UnitId unit : {base::UnitId{0, 0}, base::UnitId{2, 5}}) {
+      store::UnitStats stats = *run.GetStats(unit);
+      stats.maximum = 1e-9;
+      run.Put(stats);
+    }
+  }
+  Api api(folders_.Open());
+  EXPECT_TRUE(api.Get(run_ + "/neurons/2/5")["faint"].get<bool>());
+  EXPECT_FALSE(api.Get(run_ + "/neurons/2/2")["faint"].get<bool>());
+  const Json best = api.Get(run_)["highlights"]["best"];
+  EXPECT_EQ(best.size(), 3u);
+  for (const Json& unit : best) EXPECT_NE(unit["index"], 5);
+  for (int seed = 0; seed < 20; ++seed) {
+    const Json unit = api.Get(run_ + "/random", {{"seed", std::to_string(seed)}});
+    EXPECT_NE(unit["index"], 0);
+    EXPECT_NE(unit["index"], 5);
+  }
+}
+
 TEST_F(RoutesTest, LayerMapHasColumnsOfOneLength) {
   const Json map = api_.Get(run_ + "/layers/0");
   EXPECT_EQ(map["index"], Json::parse("[0, 3]"));

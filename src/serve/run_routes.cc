@@ -98,10 +98,16 @@ Json Highlights(const RunFacts& facts, const std::vector<UnitValue>& best) {
   constexpr int kEnoughExamples = 10;
   std::vector<UnitValue> mixed;
   for (const store::UnitMeasures& row : facts.measures) {
-    if (row.polysemanticity && row.examples >= kEnoughExamples)
+    const UnitRow* unit = facts.Find(row.unit);
+    if (row.polysemanticity && row.examples >= kEnoughExamples && unit && !facts.IsFaint(*unit))
       mixed.push_back({row.unit, *row.polysemanticity, *row.polysemanticity});
   }
   KeepHighest(mixed, kHighlights);
+  const auto clusters = [&](base::UnitId unit) {
+    const auto row = std::find_if(facts.measures.begin(), facts.measures.end(),
+                                  [&](const auto& measures) { return measures.unit == unit; });
+    return row == facts.measures.end() ? 0 : row->clusters;
+  };
   const auto list = [](const std::vector<UnitValue>& rows) {
     Json out = Json::array();
     for (const UnitValue& row : rows) {
@@ -109,7 +115,9 @@ Json Highlights(const RunFacts& facts, const std::vector<UnitValue>& best) {
     }
     return out;
   };
-  return {{"best", list(best)}, {"polysemantic", list(mixed)}};
+  Json polysemantic = list(mixed);
+  for (size_t i = 0; i < mixed.size(); ++i) polysemantic[i]["clusters"] = clusters(mixed[i].unit);
+  return {{"best", list(best)}, {"polysemantic", polysemantic}};
 }
 
 Reply Overview(const Service& service, const Request& request) {
@@ -158,12 +166,18 @@ Reply LayerMap(const Service& service, const Request& request) {
 Reply RandomNeuron(const Service& service, const Request& request) {
   const ServedRun& run = service.Run(request.Text("run"));
   const auto facts = run.Facts();
-  // Of those with a graph, where there are graphs at all.
+  // Of those with a graph, where there are graphs at all, and of those that are not faint.
   const size_t count = facts->graphs.empty() ? facts->units.size() : facts->graphs.size();
   if (count == 0) base::Fail(base::ErrorKind::kNotFound, "{}: has no units yet", run.name());
-  const auto seed = static_cast<uint64_t>(request.Integer("seed", 0, 1'000'000'000));
-  const uint64_t at = base::Rng(seed, "random neuron", 0).Below(count);
-  const base::UnitId unit = facts->units[facts->graphs.empty() ? at : facts->graphs[at]].unit;
+  base::Rng rng(static_cast<uint64_t>(request.Integer("seed", 0, 1'000'000'000)), "random neuron",
+                0);
+  base::UnitId unit;
+  for (int draw = 0; draw < 1000; ++draw) {  // then any will do
+    const uint64_t at = rng.Below(count);
+    const UnitRow& row = facts->units[facts->graphs.empty() ? at : facts->graphs[at]];
+    unit = row.unit;
+    if (!facts->IsFaint(row)) break;
+  }
   return JsonReply({{"layer", unit.layer}, {"index", unit.index}});
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "base/file.h"
 
@@ -13,6 +14,7 @@ using base::ErrorKind;
 using base::Fail;
 
 constexpr uintmax_t kLargestPicture = 64 << 20;  // bytes
+constexpr const char* kTried = "tried";
 
 bool IsPlainName(std::string_view name) {
   return !name.empty() && name.size() <= 200 && name.front() != '.' &&
@@ -37,9 +39,39 @@ void Collect(const Json& value, std::set<std::string>& out) {
   }
 }
 
+Json MemberOf(const Json& document, const char* part, const char* member) {
+  const auto found = document.find(part);
+  return found != document.end() && found->is_object() ? found->value(member, Json()) : Json();
+}
+
 bool IsInside(const fs::path& file, const fs::path& folder) {
   const fs::path real = fs::weakly_canonical(file), root = fs::canonical(folder);
   return std::mismatch(root.begin(), root.end(), real.begin(), real.end()).first == root.end();
+}
+
+// The items in `folder` that belong to this report, oldest first. What is no item is passed over:
+// the folder may hold those of an earlier evaluation.
+Json TriedItems(const fs::path& folder, const Json& report) {
+  std::vector<Json> found;
+  std::error_code absent;
+  for (const auto& entry : fs::directory_iterator(folder, absent)) {
+    if (entry.path().extension() != ".json") continue;
+    const Json tried = Json::parse(base::ReadFile(entry.path()), nullptr, false);
+    if (!tried.is_object() || !tried.contains("item") || !tried["item"].is_object()) continue;
+    const bool same = tried.value("model", Json()) == MemberOf(report, "model", "hash") &&
+                      tried.value("data", Json()) == MemberOf(report, "data", "hash");
+    if (same) found.push_back(tried);
+  }
+  std::sort(found.begin(), found.end(), [](const Json& a, const Json& b) {
+    return std::pair(a.value("created_at", Json()), a["item"].value("name", Json())) <
+           std::pair(b.value("created_at", Json()), b["item"].value("name", Json()));
+  });
+  Json out = Json::array();
+  for (Json& tried : found) {
+    out.push_back(std::move(tried["item"]));
+    out.back()["created_at"] = tried.value("created_at", Json());
+  }
+  return out;
 }
 
 }  // namespace
@@ -57,16 +89,26 @@ bool ServedReport::exists() const {
 
 std::shared_ptr<const ReportText> ServedReport::Read() const {
   const fs::path path = folder_ / "report.json";
-  return kept_.Get([&] { return StampOf(path); },
-                   [&] {
-                     const Json json(base::ReadJson(path));
-                     if (!json.is_object())
-                       Fail(ErrorKind::kBadInput, "{}: is {}; expected an object", path.string(),
-                            json.type_name());
-                     return ReportText{
-                         .json = json.dump(-1, ' ', false, Json::error_handler_t::replace),
-                         .pictures = PicturesOf(json)};
-                   });
+  const auto stamp = [&] {
+    FileStamp now = StampOf(path);
+    now.log = StampOf(folder_ / kTried).written;
+    return now;
+  };
+  return kept_.Get(stamp, [&] {
+    Json json(base::ReadJson(path));
+    if (!json.is_object())
+      Fail(ErrorKind::kBadInput, "{}: is {}; expected an object", path.string(), json.type_name());
+    Json tried = TriedItems(folder_ / kTried, json);
+    if (!tried.empty()) json["tried"] = std::move(tried);
+    return ReportText{.json = json.dump(-1, ' ', false, Json::error_handler_t::replace),
+                      .pictures = PicturesOf(json)};
+  });
+}
+
+void ServedReport::AddTried(const Json& tried) const {
+  const std::string name = tried.at("item").at("name").get<std::string>();
+  base::WriteFile(folder_ / kTried / (name + ".json"), tried.dump() + "\n");
+  kept_.Expire();
 }
 
 std::string ServedReport::Picture(const std::string& folder, const std::string& file) const {

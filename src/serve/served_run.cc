@@ -50,6 +50,12 @@ const UnitRow* RunFacts::Find(base::UnitId unit) const {
   return at == units.end() || at->unit != unit ? nullptr : &*at;
 }
 
+bool RunFacts::IsFaint(const UnitRow& row) const {
+  constexpr float kShare = 0.01f;
+  const auto layer = layer_maxima.find(row.unit.layer);
+  return layer != layer_maxima.end() && row.maximum < kShare * layer->second;
+}
+
 void KeepHighest(std::vector<UnitValue>& rows, size_t count) {
   count = std::min(count, rows.size());
   std::partial_sort(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(count), rows.end(),
@@ -117,7 +123,8 @@ std::shared_ptr<const ScoreFacts> ServedRun::Scores() const {
 }
 
 ScoreFacts ServedRun::ReadScores() const {
-  constexpr double kClear = 0.8;
+  constexpr double kClear = 0.75;
+  const auto facts = Facts();
   const Lease store = Borrow();
   const store::GraphIndex index(*store);
   ScoreFacts out{.means = index.MeanScores(), .best = {}};
@@ -127,9 +134,12 @@ ScoreFacts ServedRun::ReadScores() const {
     while (lookup != lookups.end() && lookup->unit < graph.unit) ++lookup;
     const bool same = lookup != lookups.end() && lookup->unit == graph.unit;
     if (!graph.f1) continue;
+    const UnitRow* row = facts->Find(graph.unit);
+    if (row && facts->IsFaint(*row)) continue;
     // Below the clear ones, in the order of F1 itself.
+    const double gain = *graph.f1 - (same ? lookup->f1.value_or(0) : 0);
     const double rank =
-        *graph.f1 >= kClear ? 1 + *graph.f1 - (same ? lookup->f1.value_or(0) : 0) : *graph.f1 - 1;
+        *graph.f1 >= kClear ? 1 + gain + (row && row->context ? 1 : 0) : *graph.f1 - 1;
     out.best.push_back({graph.unit, *graph.f1, rank});
   }
   KeepHighest(out.best, kHighlights);
@@ -151,7 +161,12 @@ RunFacts ServedRun::ReadFacts() const {
   facts.unit_name = facts.images ? "unit" : features ? "feature" : "neuron";
   facts.token_texts = store->TokenTexts();
   const std::vector<store::UnitF1> graphs = store::GraphIndex(*store).GraphF1s();
-  for (const base::UnitId unit : store->UnitsWithStats()) facts.units.push_back({.unit = unit});
+  for (const store::UnitMaximum& row : store::GraphIndex(*store).Maxima()) {
+    const auto maximum = static_cast<float>(row.maximum);
+    facts.units.push_back({.unit = row.unit, .maximum = maximum});
+    float& most = facts.layer_maxima.try_emplace(row.unit.layer, maximum).first->second;
+    most = std::max(most, maximum);
+  }
   if (facts.units.empty()) {
     for (const store::UnitF1& graph : graphs) facts.units.push_back({.unit = graph.unit});
   }
@@ -163,6 +178,7 @@ RunFacts ServedRun::ReadFacts() const {
     if (!found) continue;
     found->has_graph = true;
     found->f1 = graph.f1;
+    found->context = graph.context_tokens > 0;
     facts.graphs.push_back(static_cast<size_t>(found - facts.units.data()));
   }
   facts.measures = store->GetMeasures();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -23,6 +24,8 @@ struct UnitRow {
   base::UnitId unit;
   bool has_graph = false;
   std::optional<double> f1, polysemanticity;
+  float maximum = 0;     // largest activation in the collected text
+  bool context = false;  // its graph has context tokens
 };
 
 struct RunFacts {
@@ -34,8 +37,12 @@ struct RunFacts {
   std::vector<UnitRow> units;  // ascending: all with statistics, else all with a graph
   std::vector<size_t> graphs;  // places in `units` of those with a graph
   std::vector<store::UnitMeasures> measures;
+  std::map<int, float> layer_maxima;  // of the units of a layer; empty without statistics
 
   const UnitRow* Find(base::UnitId unit) const;  // null when the run does not have it
+  // Whether its largest activation is below a hundredth of its layer's: models have units that
+  // training never woke up, whose graphs are clear and say nothing.
+  bool IsFaint(const UnitRow& row) const;
 };
 
 struct UnitValue {
@@ -49,8 +56,8 @@ inline constexpr size_t kHighlights = 6;
 // What follows from the scores of all units.
 struct ScoreFacts {
   std::vector<store::ScoreMeans> means;
-  // Units whose graphs are clear (F1), most of them by their context: in the order of how much they
-  // are better than a lookup of the token alone.
+  // Units whose graphs are clear (F1), those with context first, in the order of how much they are
+  // better than a lookup of the token alone.
   std::vector<UnitValue> best;
 };
 

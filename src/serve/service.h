@@ -36,7 +36,9 @@ struct ModelWork {
   // Called from several threads. Null: there is none.
   std::function<std::string(const ServedRun& run, base::UnitId unit, std::optional<int> cluster)>
       sheet;
-  std::map<std::string, JobKind> jobs;  // by name: "graph"
+  // What the job "evaluate" can do in a robustness run; see docs/openapi.yaml. Null: nothing.
+  std::function<Json(const ServedRun& run)> evaluations;
+  std::map<std::string, JobKind> jobs;  // by name: "graph", "evaluate"
 };
 
 class Service {

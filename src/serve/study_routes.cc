@@ -21,21 +21,23 @@ struct Trial {
 };
 
 // A held-out example against a sampled one of less than half its activation. Units that have no
-// such pair are passed over.
+// such pair are passed over, faint ones as long as there may be others.
 Trial MakeTrial(const ServedRun& run, uint64_t seed, uint64_t number) {
   const auto facts = run.Facts();
   const auto store = run.Borrow();
   base::Rng rng(seed, "study", number);
-  for (int attempt = 0; attempt < 50 && !facts->graphs.empty(); ++attempt) {
-    Trial trial;
-    trial.unit = facts->units[facts->graphs[rng.Below(facts->graphs.size())]].unit;
+  constexpr int kAttempts = 400, kNotFaint = 350;
+  for (int attempt = 0; attempt < kAttempts && !facts->graphs.empty(); ++attempt) {
+    const UnitRow& row = facts->units[facts->graphs[rng.Below(facts->graphs.size())]];
+    if (attempt < kNotFaint && facts->IsFaint(row)) continue;
+    Trial trial{.unit = row.unit};
     const auto graph = store->GetGraph(trial.unit);
     const auto top = store->GetExamples(trial.unit, ExampleKind::kTop);
     const auto sample = store->GetExamples(trial.unit, ExampleKind::kQuantile);
     if (!graph || graph->nodes.size() < 2 || graph->test.empty() || sample.empty()) continue;
     const int rank = graph->test[rng.Below(graph->test.size())];
-    for (const store::Example& row : top) {
-      if (row.rank == rank) trial.stronger = row;
+    for (const store::Example& example : top) {
+      if (example.rank == rank) trial.stronger = example;
     }
     trial.weaker = sample[rng.Below(sample.size())];
     trial.stronger_first = rng.Below(2) == 0;

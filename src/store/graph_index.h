@@ -46,6 +46,13 @@ enum class SetOverlap { kOverlap, kSubset };  // |A and B| / max(|A|, |B|), or /
 struct UnitF1 {
   UnitId unit;
   std::optional<double> f1;  // absent: not scored, or undefined
+  int context_tokens = 0;    // distinct ones of the graph; GraphF1s only
+};
+
+// The largest activation of a unit in the collected text.
+struct UnitMaximum {
+  UnitId unit;
+  double maximum = 0;
 };
 
 // Means over the units of a layer, as the paper takes them: units left out of averages are only
@@ -109,6 +116,7 @@ class GraphIndex {
   // Of the units that are not left out of averages, ascending.
   std::vector<UnitF1> F1s(const std::string& set, const std::string& method) const;
   std::map<UnitId, double> FiringRates(int layer) const;
+  std::vector<UnitMaximum> Maxima() const;     // of every unit with statistics, ascending
   std::vector<ScoreMeans> MeanScores() const;  // by set, layer, method
 
  private:

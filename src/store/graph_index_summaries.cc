@@ -10,8 +10,8 @@ namespace assay::store {
 std::vector<UnitF1> GraphIndex::GraphF1s() const {
   std::vector<UnitF1> out;
   Query row(*store_.database_->connection,
-            "SELECT layer, unit, f1_order FROM graph_summary ORDER BY layer, unit");
-  while (row.Next()) out.push_back({{row.Int(0), row.Int(1)}, F1At(row.Real(2))});
+            "SELECT layer, unit, f1_order, context_tokens FROM graph_summary ORDER BY layer, unit");
+  while (row.Next()) out.push_back({{row.Int(0), row.Int(1)}, F1At(row.Real(2)), row.Int(3)});
   return out;
 }
 
@@ -21,7 +21,7 @@ std::vector<UnitF1> GraphIndex::F1s(const std::string& set, const std::string& m
             "SELECT layer, unit, f1 FROM scores NOT INDEXED WHERE set_name = ? AND method = ? AND "
             "excluded = '' ORDER BY layer, unit",
             set, method);
-  while (row.Next()) out.push_back({{row.Int(0), row.Int(1)}, row.OptionalReal(2)});
+  while (row.Next()) out.push_back({{row.Int(0), row.Int(1)}, row.OptionalReal(2), 0});
   return out;
 }
 
@@ -30,6 +30,14 @@ std::map<UnitId, double> GraphIndex::FiringRates(int layer) const {
   Query row(*store_.database_->connection,
             "SELECT unit, firing_rate FROM unit_stats WHERE layer = ? ORDER BY unit", layer);
   while (row.Next()) out.emplace_hint(out.end(), UnitId{layer, row.Int(0)}, row.Real(1));
+  return out;
+}
+
+std::vector<UnitMaximum> GraphIndex::Maxima() const {
+  std::vector<UnitMaximum> out;
+  Query row(*store_.database_->connection,
+            "SELECT layer, unit, maximum FROM unit_stats ORDER BY layer, unit");
+  while (row.Next()) out.push_back({{row.Int(0), row.Int(1)}, row.Real(2)});
   return out;
 }
 

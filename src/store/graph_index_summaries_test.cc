@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "store/graph_index.h"
 #include "store/store_testing.h"
 
@@ -28,6 +30,12 @@ TEST_F(SummariesTest, F1OfEveryGraphEqualsItsScore) {
       if (score.set == "held_out" && score.method == "n2g") expected = score.f1;
     }
     EXPECT_EQ(row.f1, expected) << ToString(row.unit);
+    const Graph graph = *store_.GetGraph(row.unit);
+    std::set<TokenId> context;
+    for (const TrieNode& node : graph.nodes) {
+      if (node.kind == TrieNode::Kind::kContext) context.insert(node.token);
+    }
+    EXPECT_EQ(row.context_tokens, static_cast<int>(context.size()));
   }
 }
 
@@ -38,6 +46,16 @@ TEST_F(SummariesTest, FiringRatesAreThoseOfTheLayer) {
   for (const auto& [unit, rate] : rates)
     EXPECT_THAT(rate, DoubleEq(store_.GetStats(unit)->firing_rate));
   EXPECT_THAT(index_.FiringRates(99), IsEmpty());
+}
+
+TEST_F(SummariesTest, MaximaAreThoseOfTheUnits) {
+  FillRun(store_, 9);
+  const auto maxima = index_.Maxima();
+  ASSERT_THAT(maxima, SizeIs(9));
+  for (size_t i = 0; i < maxima.size(); ++i) {
+    EXPECT_THAT(maxima[i].maximum, DoubleEq(store_.GetStats(maxima[i].unit)->maximum));
+    EXPECT_TRUE(i == 0 || maxima[i - 1].unit < maxima[i].unit);
+  }
 }
 
 TEST_F(SummariesTest, MeansCountUndefinedAsZeroAndLeaveExcludedOut) {

@@ -52,12 +52,13 @@ SaeTrainer::SaeTrainer(at::Tensor data, const SaeTrainOptions& options)
   parameters_["W_dec"] = decoder;
   parameters_["b_enc"] = at::zeros({f});
   parameters_["b_dec"] = data_.mean(0) * scale_;
+  shift_ = options_.kind == "centred-embedding" ? data_.mean(0) * scale_ : at::zeros({d});
   for (const auto& [name, tensor] : parameters_) {
     first_[name] = at::zeros_like(tensor);
     second_[name] = at::zeros_like(tensor);
   }
   running_["silent"] = at::zeros({f});
-  if (options_.kind == "embedding") running_["mean"] = at::zeros({f, d});
+  if (options_.HasEmbeddingLoss()) running_["mean"] = at::zeros({f, d});
 }
 
 // The rows of each epoch in a random order of its own, so that a step's batch depends on its number
@@ -99,13 +100,13 @@ SaeTrainer::Forward SaeTrainer::Run(const at::Tensor& batch,
     (*gradients)["b_dec"] = by_output.sum(0) - at::mv(w_enc, by_bias);
     (*gradients)["b_enc"] = std::move(by_bias);
   }
-  if (options_.kind == "embedding")
-    out.embedding_loss = AddEmbeddingLoss(batch, out.active, gradients);
+  if (options_.HasEmbeddingLoss())
+    out.embedding_loss = AddEmbeddingLoss(batch - shift_, out.active, gradients);
   return out;
 }
 
-// The mean over active (vector, feature) pairs of 1 - cos(mu * w, h * w), h un-centred, mu the
-// running mean of h while the feature is active and held fixed. With q = w^2:
+// The mean over active (vector, feature) pairs of 1 - cos(mu * w, h * w), h the batch as given, mu
+// the running mean of h while the feature is active and held fixed. With q = w^2:
 //   cos = <h, mu q> / (sqrt(<mu^2, q>) sqrt(<h^2, q>)).
 // Returns the mean; adds `embedding_weight` times its gradient for W_enc.
 double SaeTrainer::AddEmbeddingLoss(const at::Tensor& batch, const at::Tensor& active,
@@ -183,7 +184,7 @@ void SaeTrainer::RestartDead(const at::Tensor& batch, const at::Tensor& error) {
     moments->at("b_enc").index_fill_(0, dead, 0);
   }
   running_.at("silent").index_fill_(0, dead, 0);
-  if (options_.kind == "embedding") running_.at("mean").index_fill_(0, dead, 0);
+  if (options_.HasEmbeddingLoss()) running_.at("mean").index_fill_(0, dead, 0);
   restarted_ += count;
 }
 
@@ -196,9 +197,10 @@ SaeTrainPoint SaeTrainer::Step() {
   const at::Tensor fired = run.active.sum(0);  // [F]
   at::Tensor& silent = running_.at("silent");
   silent.add_(1).mul_((fired == 0).to(at::kFloat));
-  if (options_.kind == "embedding") {
+  if (options_.HasEmbeddingLoss()) {
     at::Tensor& mean = running_.at("mean");
-    const at::Tensor here = at::mm(run.active.t(), batch) / fired.clamp_min(1).unsqueeze(1);
+    const at::Tensor here =
+        at::mm(run.active.t(), batch - shift_) / fired.clamp_min(1).unsqueeze(1);
     const at::Tensor is_new = (mean.square().sum(1) == 0).to(at::kFloat);
     const at::Tensor weight =
         ((1 - kMeanDecay) * (1 - is_new) + is_new) * (fired > 0).to(at::kFloat);

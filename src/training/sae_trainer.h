@@ -37,8 +37,9 @@ struct SaeTrainOptions {
     using base::Between;
     visit("kind", kind,
           "standard: ReLU with an L1 penalty; topk: the k largest; embedding: standard with a "
-          "penalty on features that fire for different reasons",
-          base::OneOf({"standard", "topk", "embedding"}));
+          "penalty on features that fire for different reasons; centred-embedding: the same of the "
+          "input less its mean",
+          base::OneOf({"standard", "topk", "embedding", "centred-embedding"}));
     visit("features", features, "size of the dictionary; 0: 8 times the input",
           Between(0, 1 << 24));
     visit("l1", l1, "weight of the L1 penalty (inputs have norm sqrt(d))", Between(0, 1e6));
@@ -56,6 +57,7 @@ struct SaeTrainOptions {
           Between(0, 1e9));
     visit("train-seed", seed, "of weights and order");
   }
+  bool HasEmbeddingLoss() const { return kind == "embedding" || kind == "centred-embedding"; }
 };
 
 // How training stands, over one batch.
@@ -107,7 +109,8 @@ class SaeTrainer {
   std::string DataMark() const;  // tells data apart, for checkpoints
 
   SaeTrainOptions options_;
-  at::Tensor data_;  // [n, d], not scaled
+  at::Tensor data_;   // [n, d], not scaled
+  at::Tensor shift_;  // [d], scaled: taken off the input that the embedding loss sees
   double scale_ = 1;
   int64_t step_ = 0, restarted_ = 0, epoch_ = -1;
   at::Tensor order_;                              // [n] int64, of this epoch

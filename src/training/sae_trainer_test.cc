@@ -102,8 +102,31 @@ TEST_P(SaeTrainerTest, AContinuedTrainingEqualsAnUninterruptedOne) {
       testing::HasSubstr("other data"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, SaeTrainerTest, testing::Values("standard", "topk", "embedding"),
-                         [](const auto& kind) { return kind.param; });
+INSTANTIATE_TEST_SUITE_P(Kinds, SaeTrainerTest,
+                         testing::Values("standard", "topk", "embedding", "centred-embedding"),
+                         [](const auto& kind) {
+                           return kind.param == "centred-embedding" ? "centred_embedding"
+                                                                    : kind.param;
+                         });
+
+// What the loss of un-centred inputs can lean on: a coordinate that is nearly constant.
+TEST(SaeTrainingTest, AConstantCoordinatePleasesTheEmbeddingLossUnlessInputsAreCentred) {
+  at::Tensor data = SparseData(2000, 8, 16, 1);
+  data.select(1, 0).add_(6);
+  const auto share = [&](const char* kind) {
+    SaeTrainer trainer(data, {.kind = kind,
+                              .features = 24,
+                              .l1 = 0.2,
+                              .embedding_weight = 30,
+                              .rate = 5e-3,
+                              .batch = 128,
+                              .steps = 300});
+    while (!trainer.Done()) trainer.Step();
+    const at::Tensor squares = trainer.parameters().at("W_enc").square();  // [d, F]
+    return (squares[0] / squares.sum(0)).mean().item<double>();
+  };
+  EXPECT_GT(share("embedding"), 1.3 * share("centred-embedding"));
+}
 
 TEST(SaeTrainingTest, TheScaleIsFoldedIntoTheResult) {
   const at::Tensor data = SparseData(500, 6, 10, 1);

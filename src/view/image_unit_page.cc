@@ -58,9 +58,14 @@ std::string WritePatchFigure(const PatchFigure& figure) {
 std::string WriteImageUnitPage(const ImageUnitPage& page) {
   const std::string body = fmt::format(
       "<main>\n<header class=\"top\"><div><p class=\"quiet\">{} · {}</p><h1>Layer {}, unit "
-      "{}</h1></div></header>\n{}{}{}</main>\n",
+      "{}</h1></div></header>\n{}<p class=\"quiet\">{}</p>\n{}</main>\n",
       EscapeMarkup(page.model), EscapeMarkup(page.layer), page.unit.layer, page.unit.index,
-      Statistics(page), page.clusters_html.empty() ? "<p class=\"quiet\">No clusters.</p>\n" : "",
+      Statistics(page),
+      page.clusters_html.empty()
+          ? "No clusters."
+          : "A patch is what the unit sees where it fires most in a tile; grey lies beyond the "
+            "edge "
+            "of the tile. A frame marks what it sees where more of the tile is shown.",
       page.clusters_html);
   return WrapPage(fmt::format("{} · {} · Assay", base::ToString(page.unit), page.model), body);
 }

@@ -176,7 +176,7 @@ std::string Gallery(const IndexPage& page) {
   return fmt::format(
       "<h2>Gallery</h2>\n<p class=\"quiet\">Red: activating tokens by activation. Blue: context "
       "tokens by importance. Bold "
-      "outline: a pattern can end here. A number on a dashed line: so many tokens of any kind "
+      "outline: a pattern can start here. A number on a dashed line: so many tokens of any kind "
       "between.</p>\n"
       "<div class=\"gallery\">\n{}</div>\n",
       cards);

@@ -43,7 +43,7 @@ std::string NodeTip(const DrawnNode& node) {
           ? fmt::format("{}\nactivating token, activation {:.2f}", node.text, node.activation)
           : fmt::format("{}\ncontext token, importance {:.2f}\nstrongest path {:.2f}", node.text,
                         node.importance, node.path_activation);
-  if (node.can_end) tip += "\na pattern can end here";
+  if (node.can_end) tip += "\na pattern can start here";
   return tip;
 }
 
@@ -98,31 +98,36 @@ std::string PillMarkup(const Pill& pill, std::string_view text) {
       Num(kPillHeight), Num(kPillHeight / 2), Num(pill.centre.x), Num(pill.centre.y + 3.5), text);
 }
 
-// The numbers on edges, each at the first of a few places on its curve where it covers no earlier
-// one.
+// The numbers on edges, each at the place on its curve, nearest to the middle, where it covers
+// neither a box nor an earlier one.
 class PillPlacer {
  public:
+  void AddBox(Point centre, double width) { taken_.push_back({centre, width, kBoxHeight}); }
+
   Pill Place(const std::vector<Point>& bezier, std::string_view text) {
     const double width = std::max(kPillHeight, TextWidthPx(text, kPillPx) + 8);
     Pill pill;
-    for (const double share :
-         {0.42, 0.3, 0.55, 0.2, 0.66, 0.42}) {  // the last resort is the first choice
-      pill = {OnCurve(bezier, share), width};
-      if (std::none_of(placed_.begin(), placed_.end(),
-                       [&](const Pill& other) { return Overlap(pill, other); }))
+    for (const double share : {0.46, 0.54, 0.38, 0.62, 0.3, 0.7, 0.22, 0.78, 0.86, 0.46}) {
+      pill = {OnCurve(bezier, share), width};  // the last resort is the first choice
+      if (std::none_of(taken_.begin(), taken_.end(),
+                       [&](const Taken& other) { return Covers(pill, other); }))
         break;
     }
-    placed_.push_back(pill);
+    taken_.push_back({pill.centre, pill.width, kPillHeight});
     return pill;
   }
 
  private:
-  static bool Overlap(const Pill& a, const Pill& b) {
-    return std::abs(a.centre.x - b.centre.x) < (a.width + b.width) / 2 + 1 &&
-           std::abs(a.centre.y - b.centre.y) < kPillHeight + 1;
+  struct Taken {
+    Point centre;
+    double width = 0, height = 0;
+  };
+  static bool Covers(const Pill& pill, const Taken& other) {
+    return std::abs(pill.centre.x - other.centre.x) < (pill.width + other.width) / 2 + 1 &&
+           std::abs(pill.centre.y - other.centre.y) < (kPillHeight + other.height) / 2 + 1;
   }
 
-  std::vector<Pill> placed_;
+  std::vector<Taken> taken_;
 };
 
 std::string EdgeMarkup(const DrawnGraph& graph, const DrawnEdge& edge, const Layout::Curve& curve) {
@@ -150,6 +155,8 @@ class Picture {
   Picture(const DrawnGraph& graph, const SvgOptions& options) : graph_(graph), options_(options) {
     Connect();
     flow_width_ = std::max(options.wrap_width_px, layout_.width_px);
+    // Beside the last columns, where the tokens are that fire: a wide picture is seen from there.
+    loose_left_ = flow_width_ - options.wrap_width_px;
   }
 
   std::string Write() {
@@ -188,10 +195,12 @@ class Picture {
     layout_ = PlaceGraph(nodes, edges);
   }
 
-  void AddText(std::string_view css_class, std::string_view text, double size_px, double advance) {
+  void AddText(std::string_view css_class, std::string_view text, double size_px, double advance,
+               double left = 0) {
     body_ += fmt::format("<text class=\"{}\" x=\"{}\" y=\"{}\">{}</text>\n", css_class,
-                         Num(kMargin), Num(y_ + size_px), EscapeMarkup(text));
-    width_ = std::max(width_, TextWidthPx(text, size_px) * (css_class == "title" ? 1.12 : 1));
+                         Num(kMargin + left), Num(y_ + size_px), EscapeMarkup(text));
+    width_ =
+        std::max(width_, left + TextWidthPx(text, size_px) * (css_class == "title" ? 1.12 : 1));
     y_ += advance;
   }
 
@@ -209,6 +218,8 @@ class Picture {
       body_ += EdgeMarkup(graph_, graph_.edges[i], layout_.curves[i]);
     }
     PillPlacer placer;
+    for (size_t i = 0; i < connected_.size(); ++i)
+      placer.AddBox(layout_.centres[i], BoxWidth(graph_.nodes[connected_[i]]));
     for (size_t i = 0; i < graph_.edges.size(); ++i) {
       const std::string gap = GapLabel(graph_.edges[i]);
       if (gap.empty()) continue;
@@ -224,12 +235,12 @@ class Picture {
 
   void AddLoose(const std::vector<size_t>& nodes, std::string_view caption) {
     if (nodes.empty()) return;
-    AddText("note", caption, kNotePx, 21);
-    double x = 0;
+    AddText("note", caption, kNotePx, 21, loose_left_);
+    double x = loose_left_;
     for (const size_t node : nodes) {
       const double width = BoxWidth(graph_.nodes[node]);
-      if (x > 0 && x + width > flow_width_) {
-        x = 0;
+      if (x > loose_left_ && x + width > flow_width_) {
+        x = loose_left_;
         y_ += kBoxHeight + 9;
       }
       body_ += NodeMarkup(graph_, node, {kMargin + x + width / 2, y_ + kBoxHeight / 2});
@@ -248,8 +259,9 @@ class Picture {
     body_ += fmt::format(
         "<rect class=\"hidden\" x=\"{0}\" y=\"{1}\" width=\"{2}\" height=\"22\" rx=\"8\"/>"
         "<text class=\"note\" x=\"{3}\" y=\"{4}\">{5}</text>\n",
-        Num(kMargin), Num(y_), Num(width), Num(kMargin + 10), Num(y_ + 15), hidden);
-    width_ = std::max(width_, width);
+        Num(kMargin + loose_left_), Num(y_), Num(width), Num(kMargin + loose_left_ + 10),
+        Num(y_ + 15), hidden);
+    width_ = std::max(width_, loose_left_ + width);
     y_ += 36;
   }
 
@@ -287,7 +299,7 @@ class Picture {
       AddKey(x, 66.5, fmt::format("importance {:.2g} to 1", graph_.importance_low),
              ScaleStrip(Scale::kImportance));
     }
-    AddKey(x, 26, "a pattern can end here",
+    AddKey(x, 26, "a pattern can start here",
            "<rect class=\"key end\" x=\"1.5\" y=\"0\" width=\"23\" height=\"12\" rx=\"4\"/>");
     const bool gaps = std::any_of(graph_.edges.begin(), graph_.edges.end(),
                                   [](const DrawnEdge& edge) { return edge.max_gap > 0; });
@@ -327,6 +339,7 @@ class Picture {
   std::vector<size_t> connected_, alone_, cut_;
   Layout layout_;
   double flow_width_ = 0;
+  double loose_left_ = 0;
   double width_ = 0;  // of the content, without margins
   double y_ = kMargin;
   std::string body_;

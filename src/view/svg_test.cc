@@ -81,6 +81,38 @@ TEST(WriteSvgTest, GapsAreDashedAndNumbered) {
   EXPECT_THAT(svg, HasSubstr("n tokens of any kind between")) << "legend";
 }
 
+TEST(WriteSvgTest, NumbersCoverNoBox) {
+  Vocabulary vocabulary;
+  store::Graph graph = EmptyGraph();
+  for (const char* token : {"first", "second", "third", "fourth", "fifth"})
+    AddPath(graph, vocabulary, "a", {kAny, {token, 0.9f}}, 1);
+  const std::string svg = Draw(graph, vocabulary);
+  struct Rect {
+    double x, y, width, height;
+  };
+  const auto rects = [&](const std::string& css_class) {
+    std::vector<Rect> out;
+    const std::regex regex("<rect class=\"" + css_class +
+                           "\" x=\"([-0-9.]+)\" y=\"([-0-9.]+)\" width=\"([0-9.]+)\" "
+                           "height=\"([0-9.]+)\" rx");
+    for (std::sregex_iterator at(svg.begin(), svg.end(), regex), end; at != end; ++at)
+      out.push_back(
+          {std::stod((*at)[1]), std::stod((*at)[2]), std::stod((*at)[3]), std::stod((*at)[4])});
+    return out;
+  };
+  std::vector<Rect> pills = rects("pill");
+  ASSERT_EQ(pills.size(), 6u);  // the last one is the legend's
+  pills.pop_back();
+  const std::vector<Rect> boxes = rects("box");
+  ASSERT_EQ(boxes.size(), 6u);
+  for (const Rect& pill : pills) {
+    for (const Rect& box : boxes) {
+      EXPECT_TRUE(pill.x + pill.width <= box.x || box.x + box.width <= pill.x ||
+                  pill.y + pill.height <= box.y || box.y + box.height <= pill.y);
+    }
+  }
+}
+
 TEST(WriteSvgTest, SaysWhatTheLimitLeftOut) {
   Vocabulary vocabulary;
   const store::Graph graph = CapitalGraph(vocabulary);
@@ -97,6 +129,19 @@ TEST(WriteSvgTest, SaysWhichTokensNeedNoContext) {
   const std::string cut = Draw(graph, vocabulary, {}, 1);
   EXPECT_THAT(cut, HasSubstr("fires on this, after context that is not shown")) << "Paris";
   EXPECT_THAT(cut, Not(HasSubstr("whatever")));
+}
+
+TEST(WriteSvgTest, LooseTokensStandBelowWhereAWidePictureFires) {
+  Vocabulary vocabulary;
+  store::Graph graph = EmptyGraph();
+  std::vector<Step> chain;
+  for (int i = 0; i < 20; ++i) chain.push_back({fmt::format("context{}", i), 0.9f});
+  AddPath(graph, vocabulary, "fires", chain, 1);
+  AddPath(graph, vocabulary, "alone", {}, 0.7f);
+  const std::string svg = Draw(graph, vocabulary);
+  EXPECT_GT(LeftOf(svg, "fires"), 1500);
+  EXPECT_GT(LeftOf(svg, "alone"), LeftOf(svg, "fires") - 620);
+  EXPECT_LT(LeftOf(svg, "alone"), LeftOf(svg, "fires"));
 }
 
 TEST(WriteSvgTest, OfAnEmptyGraphSaysSo) {

@@ -16,7 +16,7 @@ export interface Overview extends RunInfo {
   layers?: { layer: number; units: number; graphs: number }[];
   scores?: LayerMeans[];
   polysemanticity?: { layer: number; units: number; polysemanticity: number; clusters: number; single_cluster: number }[];
-  highlights?: { best: (UnitRef & { value: number })[]; polysemantic: (UnitRef & { value: number })[] };
+  highlights?: { best: (UnitRef & { value: number })[]; polysemantic: (UnitRef & { value: number; clusters: number })[] };
 }
 export interface SaeRow {
   name: string; kind: string; units: number; alive: number; drawn: number; measured: number; single_cluster: number; examples: number;
@@ -43,6 +43,7 @@ export interface Neuron extends UnitRef {
   histogram: { low: number; width: number; counts: number[]; source: string } | null;
   trajectories: { mean: number[]; examples: { example: number; values: number[] }[] } | null;
   measures: Record<string, number | string | null> | null;
+  faint: boolean;
   clusters: ClusterInfo[];
   previous: UnitRef | null; next: UnitRef | null;
 }
@@ -61,7 +62,7 @@ export interface Prompts {
   prompts: Prompt[];
 }
 export interface Picture {
-  svg: string; description: string;
+  svg: string; description: string; words: string; activation_low: number; importance_low: number;
   nodes: { text: string; activating: boolean; activation: number; importance: number; can_end: boolean; examples: number[] }[];
 }
 export interface Hit extends UnitRef {

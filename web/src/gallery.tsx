@@ -67,9 +67,10 @@ export function Gallery({ run, classes, rows, query, set }: {
             {row.answer_after !== row.answer_before && <span class="quiet"> ({percent(row.score_after)} {name(row.answer_before)} is left)</span>}</p>
           <p class="quiet">{row.tile}, truly {name(row.label)} · RMSE {number(row.rmse_grey)}, largest change {number(row.linf_grey, 1)} grey levels</p>
           <div class="maps">
-            <Map run={run} path={row.pictures.difference} text="difference" amplified={row.amplification} /><span />
-            <Map run={run} path={row.pictures.saliency_before} text={`${row.saliency.replaceAll('_', ' ')} before`} />
-            <Map run={run} path={row.pictures.saliency_after} text={`${row.saliency.replaceAll('_', ' ')} after`} />
+            <Map run={run} path={row.pictures.difference} text="difference" amplified={row.amplification} />
+            <p class="quiet">Mid-grey: nothing changed. Colour: what was added to or taken from a pixel, {number(row.amplification, 0)} times as strong as it was. Below: where the classifier's answer comes from{row.saliency ? ` (${row.saliency.replaceAll('_', ' ')})` : ''}, bright for more.</p>
+            <Map run={run} path={row.pictures.saliency_before} text="saliency before" />
+            <Map run={run} path={row.pictures.saliency_after} text="saliency after" />
           </div>
         </div>
       </div> : <p class="quiet">No such tile.</p>}

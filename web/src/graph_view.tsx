@@ -25,30 +25,60 @@ function trace(svg: SVGSVGElement, node: string | null) {
   for (const edge of svg.querySelectorAll<SVGGElement>('.edge')) edge.classList.toggle('on', near.has(edge.dataset.from!) && near.has(edge.dataset.to!));
 }
 
-export function GraphView({ picture, chosen, onChoose }: { picture: Picture; chosen: number | null; onChoose: (node: number | null) => void }) {
+// Smaller than this no label can be read; larger than that a graph of three tokens looks like a poster.
+const kReadable = 0.78, kLargest = 1.25;
+
+function Legend({ picture }: { picture: Picture }) {
+  const strip = (scale: 'act' | 'imp') => <span class="strip" aria-hidden="true" data-shade={scale === 'act' ? 'activation' : 'importance'}>{Array.from({ length: 10 }, (_, i) => <i class={`${scale}-${i + 1}`} />)}</span>;
+  return (
+    <p class="quiet legend key-of-graph">
+      <span>{strip('act')} fires here, {number(picture.activation_low, 1)} to 1 of the largest</span>
+      {picture.nodes.some((node) => !node.activating) && <span>{strip('imp')} context that matters, {number(picture.importance_low, 1)} to 1</span>}
+      <span><i class="sample end" aria-hidden="true" /> the pattern can start here</span>
+      {picture.svg.includes('class="edge gap"') && <span><i class="sample gap" aria-hidden="true" /> that many tokens of any kind between</span>}
+    </p>
+  );
+}
+
+// Without onChoose nodes are only traced.
+export function GraphView({ picture, chosen = null, onChoose }: { picture: Picture; chosen?: number | null; onChoose?: (node: number | null) => void }) {
   const holder = useRef<HTMLDivElement>(null);
   const svg = useMemo(() => parsePicture(picture.svg), [picture.svg]);
   const [hover, setHover] = useState<number | null>(null);
-  const box = useRef({ x: 0, y: 0, width: 1, height: 1 });
+  const [hidden, setHidden] = useState(false); // some of it lies outside of the frame
   const size = useRef({ width: 1, height: 1 });
-  const show = () => svg?.setAttribute('viewBox', `${box.current.x} ${box.current.y} ${box.current.width} ${box.current.height}`);
-  const zoom = (factor: number, cx = 0.5, cy = 0.5) => {
-    const old = box.current, width = Math.min(Math.max(old.width * factor, size.current.width / 12), size.current.width * 3);
-    const height = (width * old.height) / old.width;
-    box.current = { x: old.x + (old.width - width) * cx, y: old.y + (old.height - height) * cy, width, height };
-    show();
+  const scale = useRef(1);
+
+  // The frame scrolls as everything else does; zooming changes the size of what is in it, around a point of the frame.
+  const show = (to: number, cx = 0.5, cy = 0.5) => {
+    const frame = holder.current!, old = scale.current;
+    scale.current = Math.min(Math.max(to, 0.1), 6);
+    const place = (scrolled: number, visible: number, share: number) => ((scrolled + visible * share) / old) * scale.current - visible * share;
+    const left = place(frame.scrollLeft, frame.clientWidth, cx), top = place(frame.scrollTop, frame.clientHeight, cy);
+    svg!.style.width = `${size.current.width * scale.current}px`;
+    svg!.style.height = `${size.current.height * scale.current}px`;
+    frame.scrollTo(left, top);
+    setHidden(frame.scrollWidth > frame.clientWidth + 2 || frame.scrollHeight > frame.clientHeight + 2);
   };
-  const reset = () => { box.current = { x: 0, y: 0, ...size.current }; show(); };
+  const zoom = (factor: number, cx?: number, cy?: number) => show(scale.current * factor, cx, cy);
+  const room = () => {
+    const frame = holder.current!, css = getComputedStyle(frame);
+    return { width: frame.clientWidth - parseFloat(css.paddingLeft) - parseFloat(css.paddingRight), height: parseFloat(css.maxHeight) - parseFloat(css.paddingTop) - parseFloat(css.paddingBottom) };
+  };
+  const fit = () => show(Math.min(room().width / size.current.width, room().height / size.current.height, kLargest));
+  const begin = () => {
+    show(Math.min(Math.max(room().width / size.current.width, kReadable), kLargest));
+    holder.current!.scrollTo(holder.current!.scrollWidth, 0); // where it fires
+  };
 
   useEffect(() => {
     if (!svg || !holder.current) return;
     const [, , width, height] = svg.getAttribute('viewBox')!.split(' ').map(Number);
     size.current = { width, height };
-    reset();
-    svg.style.width = `${width}px`;
     svg.removeAttribute('width');
     svg.removeAttribute('height');
     holder.current.replaceChildren(svg);
+    begin();
     for (const node of svg.querySelectorAll<SVGGElement>('.node[data-node]')) {
       const place = Number(node.dataset.node);
       node.setAttribute('tabindex', '0');
@@ -58,6 +88,14 @@ export function GraphView({ picture, chosen, onChoose }: { picture: Picture; cho
       node.onpointerenter = node.onfocus = () => { setHover(place); trace(svg, node.dataset.node!); };
       node.onpointerleave = node.onblur = () => { setHover(null); trace(svg, null); };
     }
+    let known = holder.current.clientWidth;
+    const observer = new ResizeObserver(() => {
+      if (!holder.current || holder.current.clientWidth === known) return;
+      known = holder.current.clientWidth;
+      begin();
+    });
+    observer.observe(holder.current);
+    return () => observer.disconnect();
   }, [svg]);
 
   useEffect(() => {
@@ -69,7 +107,7 @@ export function GraphView({ picture, chosen, onChoose }: { picture: Picture; cho
 
   const choose = (target: EventTarget | null) => {
     const node = (target as Element | null)?.closest<SVGGElement>('.node[data-node]');
-    if (node) onChoose(Number(node.dataset.node) === chosen ? null : Number(node.dataset.node));
+    if (node) onChoose?.(Number(node.dataset.node) === chosen ? null : Number(node.dataset.node));
   };
   const drag = useRef<{ x: number; y: number; moved: boolean } | null>(null);
   const pointer = (event: PointerEvent) => {
@@ -77,37 +115,37 @@ export function GraphView({ picture, chosen, onChoose }: { picture: Picture; cho
     else if (event.type === 'pointermove' && drag.current) {
       const dx = event.clientX - drag.current.x, dy = event.clientY - drag.current.y;
       if (!drag.current.moved && Math.hypot(dx, dy) < 4) return;
-      const scale = 1 / (svg!.getScreenCTM()?.a || 1);
-      box.current.x -= dx * scale;
-      box.current.y -= dy * scale;
+      if (event.pointerType === 'mouse') holder.current!.scrollBy(-dx, -dy); // fingers scroll by themselves
       drag.current = { x: event.clientX, y: event.clientY, moved: true };
-      show();
     } else if (event.type === 'pointerup' && drag.current) {
       if (!drag.current.moved) choose(event.target);
       drag.current = null;
-    } else if (event.type === 'pointerleave') drag.current = null;
+    } else if (event.type === 'pointerleave' || event.type === 'pointercancel') drag.current = null;
   };
   const wheel = (event: WheelEvent) => {
     if (!event.ctrlKey && !event.metaKey) return; // the page scrolls as always
     event.preventDefault();
-    const area = svg!.getBoundingClientRect();
-    zoom(event.deltaY > 0 ? 1.15 : 1 / 1.15, (event.clientX - area.x) / area.width, (event.clientY - area.y) / area.height);
+    const area = holder.current!.getBoundingClientRect();
+    zoom(event.deltaY > 0 ? 1 / 1.15 : 1.15, (event.clientX - area.x) / area.width, (event.clientY - area.y) / area.height);
   };
   const node = picture.nodes[hover ?? chosen ?? -1];
   return (
     <div class="graph">
-      <div class="tools">
-        <button type="button" onClick={() => zoom(1 / 1.3)} aria-label="zoom in" title="zoom in (Ctrl + wheel)">+</button>
-        <button type="button" onClick={() => zoom(1.3)} aria-label="zoom out" title="zoom out (Ctrl + wheel)">−</button>
-        <button type="button" onClick={reset}>Fit</button>
-      </div>
-      <div ref={holder} class="canvas" onPointerDown={pointer} onPointerMove={pointer} onPointerUp={pointer} onPointerLeave={pointer}
+      {picture.words && <p class="words">{picture.words}</p>}
+      <div ref={holder} class="canvas" tabIndex={hidden ? 0 : undefined} role={hidden ? 'group' : undefined} aria-label={hidden ? 'the graph; arrow keys scroll' : undefined}
+        onPointerDown={pointer} onPointerMove={pointer} onPointerUp={pointer} onPointerLeave={pointer} onPointerCancel={pointer}
         onWheel={wheel} onKeyDown={(event) => (event.key === 'Enter' || event.key === ' ') && (event.preventDefault(), choose(event.target))} />
-      <p class="quiet hint" aria-live="polite">
+      <Legend picture={picture} />
+      <div class="hint"><p class="quiet" aria-live="polite">
         {node ? <><b>{node.text}</b> {node.activating ? `activating token, activation ${number(node.activation)}` : `context token, importance ${number(node.importance)}`}
-          {node.can_end ? ', a pattern can end here' : ''} · in {plural(node.examples.length, 'example')}{hover === chosen || hover === null ? '' : '; click to see only those'}</>
-          : 'Point at a token to trace what leads to it, click it to see only its examples. Drag to move, Ctrl + wheel to zoom.'}
+          {node.can_end ? ', a pattern can start here' : ''}{onChoose && <> · in {plural(node.examples.length, 'example')}{hover === chosen || hover === null ? '' : '; click to see only those'}</>}</>
+          : `${hidden ? 'There is more: scroll or drag, or press Fit.' : 'Read left to right.'} Point at a token to trace what leads to it${onChoose ? ', click it to see only its examples' : ''}.`}
       </p>
+        <div class="tools">
+          <button type="button" onClick={() => zoom(1.3)} aria-label="zoom in" title="zoom in (Ctrl + wheel)">+</button>
+          <button type="button" onClick={() => zoom(1 / 1.3)} aria-label="zoom out" title="zoom out (Ctrl + wheel)">−</button>
+          <button type="button" onClick={fit}>Fit</button>
+        </div></div>
     </div>
   );
 }

@@ -1,6 +1,8 @@
 // A robustness evaluation: what was done to the tiles, what came of it, and each item up close.
+import { useState } from 'preact/hooks';
 import { at, useAsk, type RunInfo } from './api';
 import { Chart } from './charts';
+import { EvaluatePanel } from './evaluate_panel';
 import { ItemView } from './item_view';
 import { Facts, Loaded, number } from './parts';
 import type { Interval, Item, Metrics, Report } from './report';
@@ -44,6 +46,10 @@ function Table({ report, run, chosen }: { report: Report; run: string; chosen?: 
         {report.items.map((item) => <Row key={item.name} name={item.title} note={[kKinds[item.kind] ?? item.kind, threatOf(item)].filter(Boolean).join(' · ')} metrics={item.metrics} item={item} chosen={item.name === chosen} run={run} />)}
         {report.worst_case && <Row name="Worst for each tile" note={`of ${report.worst_case.items.length} items`} metrics={report.worst_case.metrics} run={run} />}
       </tbody>
+      {!!report.tried?.length && <tbody class="tried">
+        <tr><th scope="rowgroup" colSpan={8}>Tried on this page</th></tr>
+        {report.tried.map((item) => <Row key={item.name} name={item.title} note={[kKinds[item.kind] ?? item.kind, threatOf(item)].filter(Boolean).join(' · ')} metrics={item.metrics} item={item} chosen={item.name === chosen} run={run} />)}
+      </tbody>}
     </table></div>
   );
 }
@@ -58,7 +64,7 @@ function Curves({ report }: { report: Report }) {
       <div class="pair">{axes.map((axis) => {
         const items = report.items.filter((item) => item.curve?.x === axis);
         const x = [...new Set(items.flatMap((item) => item.curve!.points.map((point) => point.strength)))].sort((a, b) => a - b);
-        return <Chart key={axis} title={items.length === 1 ? items[0].title : 'Attacks with the same budget'} x={x} xLabel={axis} yLabel="accuracy" low={0} high={1}
+        return <Chart key={axis} title={items.length === 1 ? items[0].title : items.every((one) => one.kind === 'transform') ? 'Changes of the image' : 'Attacks with the same budget'} x={x} xLabel={axis} yLabel="accuracy" low={0} high={1}
           lines={items.map((item) => ({ name: item.title, values: x.map((strength) => item.curve!.points.find((point) => point.strength === strength)?.accuracy ?? null) }))} />;
       })}</div>
     </section>
@@ -66,11 +72,12 @@ function Curves({ report }: { report: Report }) {
 }
 
 export function ImagesView({ run, query }: { run: RunInfo; query: Record<string, string> }) {
-  const asked = useAsk<Report>(run.robustness ? at('runs', run.name, 'robustness') : null);
+  const [again, setAgain] = useState(0);
+  const asked = useAsk<Report>(run.robustness ? at('runs', run.name, 'robustness') : null, again);
   if (!run.robustness) return <p class="problem" role="alert">{run.name}: holds no robustness evaluation.</p>;
   return (
     <Loaded of={asked} what="the evaluation">{(report) => {
-      const item = report.items.find((one) => one.name === query.item) ?? report.items.find((one) => one.gallery?.length) ?? report.items[0];
+      const item = [...report.items, ...(report.tried ?? [])].find((one) => one.name === query.item) ?? report.items.find((one) => one.gallery?.length) ?? report.items[0];
       const data = report.data;
       const set = (values: Record<string, string | number | undefined>) => go(href([run.name, 'robustness'], { ...query, ...values }), true);
       return (
@@ -82,6 +89,7 @@ export function ImagesView({ run, query }: { run: RunInfo; query: Record<string,
             ['worst-case accuracy', <Between of={report.worst_case?.metrics.accuracy} digits={3} />], ['calibration error', <Between of={report.clean.ece} digits={3} />]]} /></section>
           <section><h2>What was done, and what came of it</h2><Table report={report} run={run.name} chosen={item?.name} />
             <p class="quiet">Fooled: share of the correctly answered tiles whose answer changes. Ranges: 95 % bootstrap over {data.clusters === 'patient' ? 'patients' : 'tiles'}. RMSE and SSIM: medians over all tiles; one grey level is 1/255.</p></section>
+          {run.jobs.includes('evaluate') && <EvaluatePanel run={run.name} first={item?.name} onDone={(name) => { setAgain(again + 1); set({ item: name, tile: undefined }); }} />}
           <Curves report={report} />
           {item && <ItemView key={item.name} run={run.name} report={report} item={item} query={query} set={set} />}
           {!!report.flags?.length && <section><h2>What makes numbers doubtful</h2><ul class="flags">{report.flags.map((flag, i) => <li key={i}><b>{report.items.find((one) => one.name === flag.item)?.title ?? flag.item}</b> {flag.text}</li>)}</ul></section>}

@@ -72,7 +72,7 @@ function Universal({ run, item }: { run: string; item: Item }) {
     <section>
       <h3>One perturbation for every tile</h3>
       <div class="pair">
-        {universal.picture && <figure class="sheet"><img src={pictureAt(run, universal.picture)} alt={`the perturbation, amplified ${universal.amplification} times`} style={{ maxWidth: '320px' }} />
+        {universal.picture && <figure class="sheet"><img src={pictureAt(run, universal.picture)} alt={`the perturbation, amplified ${universal.amplification} times`} style={{ width: '320px', imageRendering: 'pixelated' }} />
           <figcaption>amplified {universal.amplification} times around mid-grey</figcaption></figure>}
         <div class="wide"><table class="scores"><caption>Unseen tiles fooled, beside noise of equal size</caption>
           <tbody>{rows.map((row) => <tr key={row.name}><th scope="row">{row.name}</th><td class="meter" style={{ '--share': row.fooling_rate ?? 0 }}><i aria-hidden="true" />{number(row.fooling_rate)}</td></tr>)}</tbody></table></div>
@@ -84,13 +84,13 @@ function Universal({ run, item }: { run: string; item: Item }) {
 export function ItemView({ run, report, item, query, set }: {
   run: string; report: Report; item: Item; query: Record<string, string>; set: (values: Record<string, string | number | undefined>) => void;
 }) {
-  const threat = item.threat ?? {};
+  const threat = item.threat ?? {}, items = [...report.items, ...(report.tried ?? [])];
   const told = [threat.space && `acts on ${threat.space}`, threat.norm && `norm ${threat.norm}`, threat.budget && `budget ${threat.budget}`, threat.objective && `objective ${threat.objective}`, threat.optimizer, threat.knowledge];
   const more = item.minimal_energy?.values.length || item.constructs?.length || item.confined?.length || item.saliency?.length || item.by_nuclei?.count?.length;
   return (
     <section class="item" aria-label={item.title}>
       <div class="bar"><h2>{item.title}</h2>
-        {report.items.length > 1 && <select aria-label="item" value={item.name} onChange={(event) => set({ item: event.currentTarget.value, tile: undefined })}>{report.items.map((one) => <option key={one.name} value={one.name}>{one.title}</option>)}</select>}</div>
+        {items.length > 1 && <select aria-label="item" value={item.name} onChange={(event) => set({ item: event.currentTarget.value, tile: undefined })}>{items.map((one) => <option key={one.name} value={one.name}>{one.title}</option>)}</select>}</div>
       <p class="quiet">{told.filter(Boolean).join(' · ')}{item.metrics.wrong_confidence ? ` · fooled tiles are answered with ${percent(item.metrics.wrong_confidence)} confidence` : ''}</p>
       <Universal run={run} item={item} />
       {!!item.gallery?.length && <Gallery run={run} classes={report.model.classes} rows={item.gallery} query={query} set={set} />}

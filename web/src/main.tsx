@@ -15,7 +15,7 @@ import { TryView } from './try_view';
 
 function tabsOf(run: RunInfo): [string, string][] {
   const tabs: [string, string][] = [['', run.neurons ? 'Overview' : run.robustness ? 'Robustness' : 'Study of pictures']];
-  if (run.neurons) tabs.push(['search', 'Search']);
+  if (run.neurons && !run.images) tabs.push(['search', 'Search']);
   if (run.try) tabs.push(['try', 'Try it']);
   if (run.sae || run.unit_name === 'feature') tabs.push(['sae', 'SAE']);
   if (run.robustness && run.neurons) tabs.push(['robustness', 'Robustness']);
@@ -27,7 +27,7 @@ function tabsOf(run: RunInfo): [string, string][] {
 function View({ run, runs, parts, query }: { run: RunInfo; runs: RunInfo[]; parts: string[]; query: Record<string, string> }) {
   switch (parts[0] ?? '') {
     case '':
-      if (run.neurons) return <OverviewView run={run} query={query} />;
+      if (run.neurons) return <OverviewView run={run} runs={runs} query={query} />;
       return run.robustness ? <ImagesView run={run} query={query} /> : <PairsView run={run} query={query} />;
     case 'neuron': return <NeuronView key={`${parts[1]}:${parts[2]}`} run={run} layer={Number(parts[1])} index={Number(parts[2])} query={query} />;
     case 'search': return <SearchView run={run} query={query} />;

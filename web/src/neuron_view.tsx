@@ -1,9 +1,11 @@
 // One unit: graph, scores, distribution, trajectories, clusters, and the examples that a reader can narrow down.
 import { useEffect, useState } from 'preact/hooks';
-import { at, query as search, send, ask, useAsk, type Job, type Neuron, type Picture, type RunInfo, type UnitRef } from './api';
+import { at, query as search, ask, useAsk, type Neuron, type Picture, type RunInfo, type UnitRef } from './api';
 import { Chart } from './charts';
+import { ClusterCards, largestFirst } from './cluster_cards';
 import { Examples } from './examples';
 import { GraphView } from './graph_view';
+import { JobProgress, useJob } from './job';
 import { amount, count, Facts, Loaded, number, percent, plural } from './parts';
 import { go, href, neuronHref } from './route';
 
@@ -11,7 +13,8 @@ function Scores({ neuron }: { neuron: Neuron }) {
   const sets = [...new Map(neuron.scores.map((row) => [row.set, row.set_title]))];
   if (!sets.length) return <p class="quiet">Not scored yet.</p>;
   return <div class="columns">{sets.map(([set, title]) => {
-    const rows = neuron.scores.filter((row) => row.set === set).sort((a, b) => Number(b.method === 'n2g') - Number(a.method === 'n2g'));
+    const order = (method: string) => ['n2g', 'token_lookup'].indexOf(method) + 1 || 3;
+    const rows = neuron.scores.filter((row) => row.set === set).sort((a, b) => order(a.method) - order(b.method));
     const best = Math.max(...rows.map((row) => row.f1 ?? -1));
     return <table class="scores" key={set}>
       <caption>{title}</caption>
@@ -25,31 +28,14 @@ function Scores({ neuron }: { neuron: Neuron }) {
 
 // Asks the server to build the graph now, shows how far it is, and can stop it.
 function GraphJob({ run, offered, unit, onDone }: { run: string; offered: boolean; unit: UnitRef; onDone: () => void }) {
-  const [job, setJob] = useState<Job | null>(null);
-  const [problem, setProblem] = useState('');
-  const active = job && (job.state === 'queued' || job.state === 'running');
-  useEffect(() => {
-    if (!active) return;
-    const timer = setInterval(() => ask<Job>(at('jobs', job.id)).then((now) => {
-      setJob(now);
-      if (now.state === 'done') onDone();
-      if (now.state === 'failed') setProblem(now.error ?? 'failed');
-    }, (error: Error) => { setProblem(error.message); setJob(null); }), 400);
-    return () => clearInterval(timer);
-  }, [active, job?.id]);
-  const start = () => {
-    setProblem('');
-    send<Job>('POST', '/api/jobs', { kind: 'graph', run, title: `graph ${unit.layer}:${unit.index}`, parameters: { layer: unit.layer, index: unit.index } })
-      .then(setJob, (error: Error) => setProblem(error.message));
-  };
+  const followed = useJob(onDone);
+  const start = () => followed.start({ kind: 'graph', run, title: `graph ${unit.layer}:${unit.index}`, parameters: { layer: unit.layer, index: unit.index } });
   return (
     <div class="panel">
       <p>This unit has no graph yet.</p>
-      {!offered ? <p class="quiet">It cannot be built here: <code>assay neurons graph</code> says what the run needs first.</p> : active ? <p role="status">{job.state === 'queued' ? 'waiting' : job.progress.what || 'starting'}… <progress max={job.progress.total || 1} value={job.progress.done} aria-label="progress" />{' '}
-        <button type="button" onClick={() => ask<Job>(at('jobs', job.id), { method: 'DELETE' }).then(setJob)}>Cancel</button></p>
-        : <button type="button" class="main" onClick={start}>Build it now</button>}
-      {job?.state === 'cancelled' && <p class="quiet">cancelled</p>}
-      {problem && <p class="problem" role="alert">{problem}</p>}
+      {!offered ? <p class="quiet">It cannot be built here: <code>assay neurons graph</code> says what the run needs first.</p>
+        : !followed.active && <button type="button" class="main" onClick={start}>Build it now</button>}
+      <JobProgress of={followed} />
     </div>
   );
 }
@@ -67,7 +53,7 @@ function Distribution({ neuron }: { neuron: Neuron }) {
   </div>;
 }
 
-function Clusters({ neuron, cluster, onPick }: { neuron: Neuron; cluster: number | null; onPick: (cluster: number | null) => void }) {
+function Clusters({ neuron, images, cluster, onPick }: { neuron: Neuron; images: boolean; cluster: number | null; onPick: (cluster: number | null) => void }) {
   const chosen = neuron.clusters.find((one) => one.cluster === cluster);
   const measures = neuron.measures;
   if (!neuron.clusters.length) return null;
@@ -85,11 +71,12 @@ function Clusters({ neuron, cluster, onPick }: { neuron: Neuron; cluster: number
       <p class="quiet">{plural(neuron.clusters.length, 'reason')} to fire, from the input directions of {plural(Number(measures?.examples ?? 0), 'example')} · polysemanticity {number(measures?.polysemanticity)} · mean distance {number(measures?.mean_distance)} · stability {number(measures?.stability)}</p>
       <div class="tabs" role="tablist" aria-label="feature clusters" onKeyDown={walk}>
         <button type="button" role="tab" aria-selected={cluster === null} tabIndex={cluster === null ? 0 : -1} onClick={() => onPick(null)}>All</button>
-        {neuron.clusters.slice(0, 40).map((one) => (
+        {largestFirst(neuron.clusters).slice(0, 40).map((one) => (
           <button key={one.cluster} type="button" role="tab" aria-selected={one.cluster === cluster} tabIndex={one.cluster === cluster ? 0 : -1} onClick={() => onPick(one.cluster)}>
             {one.label || `cluster ${one.cluster + 1}`} <small>{one.members}</small></button>
         ))}
       </div>
+      {cluster === null && !images && <ClusterCards neuron={neuron} onPick={onPick} />}
       {chosen && <div class="similar"><h3>Similar features</h3>{chosen.similar.length ? <p class="links">{chosen.similar.map((other) => (
         <a class="chip" href={neuronHref(neuron.run, other, { cluster: other.cluster })}>{other.layer}:{other.index} {other.label} <small>{number(other.similarity)}</small></a>
       ))}</p> : <p class="quiet">None found (<code>assay neurons similar --by embedding</code> looks for them).</p>}</div>}
@@ -126,15 +113,25 @@ function Walk({ run, neuron }: { run: RunInfo; neuron: Neuron }) {
   </nav>;
 }
 
+// Pixels that a graph has beside the page's margins.
+const roomForGraph = () => Math.max(300, Math.min(1040, 100 * Math.floor((innerWidth - 60) / 100)));
+
 const titles: Record<string, string> = { feature: 'Feature', unit: 'Unit' };
 
-// The parts of tiles that an image unit fires on, a row a cluster.
-function Sheet({ run, neuron, cluster }: { run: RunInfo; neuron: Neuron; cluster: number | null }) {
-  const label = neuron.clusters.find((one) => one.cluster === cluster)?.label;
+const kSheets = 8;
+
+// The parts of tiles that an image unit fires on, cluster by cluster.
+function Sheets({ run, neuron, cluster }: { run: RunInfo; neuron: Neuron; cluster: number | null }) {
+  const shown = largestFirst(neuron.clusters).filter((one) => cluster === null || one.cluster === cluster);
+  const path = at('runs', run.name, 'neurons', neuron.layer, neuron.index, 'sheet');
   return (
-    <figure class="sheet"><img src={at('runs', run.name, 'neurons', neuron.layer, neuron.index, 'sheet') + search({ cluster: cluster ?? undefined })}
-      alt={`what unit ${neuron.layer}:${neuron.index} fires on${label ? `, cluster ${label}` : ', a row a cluster'}`} />
-      <figcaption>The part of each tile that the unit sees where it fires most{cluster === null ? ', clusters one below the other' : ''}.</figcaption></figure>
+    <section><h2>What it sees where it fires most</h2>
+      <p class="quiet">Each picture is the part of a tile that the unit looks at, grey what lies beyond the tile; clusters are its reasons to fire.</p>
+      <div class="sheets">{shown.slice(0, kSheets).map((one) => <figure class="sheet" key={one.cluster}>
+        <figcaption><b>{one.label || `cluster ${one.cluster + 1}`}</b> {plural(one.members, 'tile')}</figcaption>
+        <img src={path + search({ cluster: one.cluster })} alt={`${plural(one.members, 'tile')} of the cluster ${one.label || one.cluster + 1}`} loading="lazy" /></figure>)}</div>
+      {shown.length > kSheets && <p class="quiet">{plural(shown.length - kSheets, 'smaller cluster')} more, as tabs above.</p>}
+    </section>
   );
 }
 
@@ -145,7 +142,7 @@ export function NeuronView({ run, layer, index, query }: { run: RunInfo; layer: 
   const node = query.node === undefined ? null : Number(query.node);
   const summary = useAsk<Neuron>(base, again);
   const drawnCluster = cluster !== null && summary.data?.clusters.find((one) => one.cluster === cluster)?.has_graph ? cluster : undefined;
-  const picture = useAsk<Picture>(summary.data?.has_graph ? base + '/graph' + search({ cluster: drawnCluster, small: innerWidth < 640 }) : null, again);
+  const picture = useAsk<Picture>(summary.data?.has_graph ? base + '/graph' + search({ cluster: drawnCluster, width: roomForGraph() }) : null, again);
   const set = (values: Record<string, string | number | undefined>) => go(neuronHref(run.name, { layer, index }, { ...query, ...values }), true);
   return (
     <Loaded of={summary} what={`${layer}:${index}`}>{(neuron) => {
@@ -156,15 +153,17 @@ export function NeuronView({ run, layer, index, query }: { run: RunInfo; layer: 
           <div><h1>{titles[run.unit_name ?? ''] ?? 'Neuron'} {layer}:{index}</h1><p class="quiet">{neuron.model} · {neuron.hook}</p></div>
           <Walk run={run} neuron={neuron} />
         </div>
-        {run.images ? <Sheet run={run} neuron={neuron} cluster={cluster} /> : neuron.has_graph ? <Loaded of={picture} what="the graph">{(data) => (
+        {neuron.faint && <p class="note">This {run.unit_name} hardly ever fires: its largest activation is below a hundredth of what others of its layer reach. What follows is about noise.</p>}
+        {run.images ? null : neuron.has_graph ? <Loaded of={picture} what="the graph">{(data) => (
           <GraphView picture={data} chosen={node} onChoose={(chosen) => set({ node: chosen ?? undefined })} />
         )}</Loaded> : <GraphJob run={run.name} offered={run.jobs.includes('graph')} unit={{ layer, index }} onDone={() => setAgain(again + 1)} />}
         {neuron.stats && <section class="panel"><Facts of={[
-          ['largest activation', amount(neuron.stats.maximum)], ['mean', amount(neuron.stats.mean, 3)], ['deviation', amount(neuron.stats.deviation, 3)],
-          ['fires on', percent(neuron.stats.firing_rate)], ['tokens seen', count(neuron.stats.tokens)],
+          ['largest activation', amount(neuron.stats.maximum)], ['mean ± deviation', `${amount(neuron.stats.mean, 2)} ± ${amount(neuron.stats.deviation, 2)}`],
+          [run.images ? 'above zero at' : 'fires on', percent(neuron.stats.firing_rate)], [run.images ? 'locations seen' : 'tokens seen', count(neuron.stats.tokens)],
           ...(held ? [['F1, held-out', number(held.f1)] as [string, string], ['best lookup', number(lookup)] as [string, string]] : []),
           ['polysemanticity', number(neuron.measures?.polysemanticity)]]} /></section>}
-        <Clusters neuron={neuron} cluster={cluster} onPick={(value) => set({ cluster: value ?? undefined, node: undefined })} />
+        <Clusters neuron={neuron} images={run.images} cluster={cluster} onPick={(value) => set({ cluster: value ?? undefined, node: undefined })} />
+        {run.images && <Sheets run={run} neuron={neuron} cluster={cluster} />}
         {!run.images && <Examples run={run.name} neuron={neuron} cluster={cluster} query={query} set={set}
           node={node !== null && picture.data?.nodes[node] ? picture.data.nodes[node] : null} />}
         {neuron.has_graph && <section><h2>How well the graph predicts firing</h2><Scores neuron={neuron} /></section>}

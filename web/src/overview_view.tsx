@@ -5,22 +5,35 @@ import { Chart } from './charts';
 import { count, Facts, Loaded, number, percent, plural, scaleStep, Toggle } from './parts';
 import { go, href, neuronHref } from './route';
 import { SmallGraph } from './small_graph';
+import { StartHere } from './start_here';
+
+// Mean F1 by layer of all neurons of a 6-layer SoLU model on the Pile: N2G, token lookup, 5-gram lookup (arXiv 2305.19911).
+const kPaper: [string, number[]][] = [['N2G', [0.68, 0.65, 0.55, 0.45, 0.38, 0.37]], ['token lookup', [0.53, 0.44, 0.37, 0.3, 0.28, 0.27]], ['5-gram lookup', [0.17, 0.18, 0.17, 0.18, 0.18, 0.28]]];
 
 const kSets: Record<string, string> = { held_out: 'held-out half', random_text: 'random text', second_text: 'second text' };
 
+type Fact = [string, string];
+
+// The model and the data, as cards: what they are called, how large they are, and which they are exactly.
 function Cards({ overview }: { overview: Overview }) {
   const part = (name: string) => (overview.manifest?.[name] ?? {}) as Record<string, unknown>;
-  const model = part('model'), text = part('text'), collect = part('collect');
+  const model = part('model'), text = part('text'), sequences = part('sequences'), tiles = part('tiles');
   const total = (overview.layers ?? []).reduce((sum, layer) => sum + layer.units, 0);
-  const facts: [string, string][] = [
-    ['model', overview.model ?? '–'], ['type', String(model.type ?? '–')], ['layers', String(overview.layers?.length ?? 0)],
-    [`${overview.unit_name}s`, count(total)], ['graphs', count(overview.graphs)], ['read at', (overview.hook ?? '–').replace('blocks.{}.', '')],
-  ];
-  for (const [name, from] of [['documents', text], ['sequences', part('sequences')], ['tokens', collect]] as const) {
-    const value = from[name] ?? from['count'];
-    if (typeof value === 'number') facts.push([name, count(value)]);
-  }
-  return <Facts of={facts} />;
+  const named = (path: unknown) => String(path).split('/').filter(Boolean).pop() ?? '';
+  const counted = (rows: [string, unknown][]) => rows.filter((row): row is [string, number] => typeof row[1] === 'number').map(([name, value]): Fact => [name, count(value)]);
+  const written = (rows: [string, unknown][]) => rows.filter((row): row is Fact => typeof row[1] === 'string' && row[1] !== '');
+  const exactly = (value: unknown): [string, unknown] => ['XXH3', typeof value === 'string' ? value.slice(0, 12) : null];
+  const ofModel = [...written([['name', overview.model], ['type', model.type]]), ...counted([['layers', overview.layers?.length], [`${overview.unit_name}s`, total]]),
+    ...written([['read at', (overview.hook ?? '').replace('blocks.{}.', '')], exactly(model.hash)])];
+  const ofData = overview.images
+    ? [...written([['name', named(tiles.path)], ['split', tiles.split]]), ...counted([['tiles', tiles.tiles], ['height', tiles.height], ['width', tiles.width]]), ...written([exactly(tiles.hash)])]
+    : [...written([['name', (Array.isArray(text.inputs) ? text.inputs : []).map(named).join(', ')]]), ...counted([['documents', text.documents], ['sequences', sequences.sequences], ['tokens', sequences.tokens], ['duplicates left out', text.duplicates]]), ...written([exactly(text.hash)])];
+  return (
+    <div class="pair cards">
+      <section class="panel"><h3>Model</h3><Facts of={ofModel} /></section>
+      {!!ofData.length && <section class="panel"><h3>{overview.images ? 'Tiles' : 'Text'}</h3><Facts of={ofData} /></section>}
+    </div>
+  );
 }
 
 function ScoresByLayer({ overview }: { overview: Overview }) {
@@ -29,23 +42,28 @@ function ScoresByLayer({ overview }: { overview: Overview }) {
   if (!set) return <p class="quiet">No scores yet: <code>assay neurons score --run {overview.name}</code></p>;
   const here = rows.filter((row) => row.set === set);
   const layers = [...new Set(here.map((row) => row.layer))];
-  const methods = [...new Map(here.map((row) => [row.method, row.title]))].sort((a, b) => Number(b[0] === 'n2g') - Number(a[0] === 'n2g'));
+  const order = (method: string) => ['n2g', 'token_lookup'].indexOf(method) + 1 || 3;
+  const methods = [...new Map(here.map((row) => [row.method, row.title]))].sort((a, b) => order(a[0]) - order(b[0]) || a[0].localeCompare(b[0]));
+  const drawn = methods.filter(([method]) => order(method) < 3 || method === methods[methods.length - 1][0]); // the rest is in the table
+  const papers = set === 'held_out' && overview.layers?.length === kPaper[0][1].length ? kPaper : [];
   const value = (layer: number, method: string) => here.find((row) => row.layer === layer && row.method === method);
   return (
     <>
       <Chart title={`Mean F1 by layer, ${kSets[set]}`} x={layers} xLabel="layer" yLabel="F1" high={1}
-        lines={methods.map(([method, name]) => ({ name, values: layers.map((layer) => value(layer, method)?.f1 ?? null) }))} />
+        lines={[...drawn.map(([method, name]) => ({ name, values: layers.map((layer) => value(layer, method)?.f1 ?? null) })),
+          ...papers.slice(0, 1).map(([name, values]) => ({ name: `${name}, the paper's model`, values: layers.map((layer) => values[layer] ?? null) }))]} />
       <details>
-        <summary>As a table, with precision and recall of the graphs</summary>
+        <summary>As a table, with precision and recall of the graphs{papers.length ? ' and the paper\'s figures' : ''}</summary>
         <div class="wide"><table class="scores">
-          <thead><tr><th scope="col">layer</th>{methods.map(([, name]) => <th scope="col">{name}</th>)}<th scope="col">precision</th><th scope="col">recall</th><th scope="col">neurons</th><th scope="col">left out</th></tr></thead>
+          <thead><tr><th scope="col">layer</th>{methods.map(([, name]) => <th scope="col">{name}</th>)}{papers.map(([name]) => <th scope="col" class="quiet">paper:<br />{name}</th>)}<th scope="col">precision</th><th scope="col">recall</th><th scope="col">neurons</th><th scope="col">left out</th></tr></thead>
           <tbody>{layers.map((layer) => {
             const graph = value(layer, 'n2g');
             return <tr><th scope="row">{layer}</th>{methods.map(([method]) => <td>{number(value(layer, method)?.f1)}</td>)}
+              {papers.map(([name, values]) => <td key={name} class="quiet">{number(values[layer])}</td>)}
               <td>{number(graph?.precision)}</td><td>{number(graph?.recall)}</td><td>{graph?.units ?? '–'}</td><td>{graph?.excluded ?? '–'}</td></tr>;
           })}</tbody>
         </table></div>
-        <p class="quiet">F1 of token firing at 0.5 of the neuron's maximum; units that never fire in the set are left out, as in the paper (arXiv 2305.19911).</p>
+        <p class="quiet">F1 of token firing at 0.5 of the neuron's maximum; units that never fire in the set are left out, as in the paper (arXiv 2305.19911).{papers.length ? ' Its figures are of all neurons of another model with as many layers, trained on other text.' : ''}</p>
       </details>
     </>
   );
@@ -98,10 +116,10 @@ function UnitMap({ run, map, colour }: { run: RunInfo; map: LayerMap; colour: Co
 function Maps({ run, overview, query }: { run: RunInfo; overview: Overview; query: Record<string, string> }) {
   const layers = overview.layers ?? [];
   const layer = Number(query.layer ?? layers[0]?.layer ?? 0);
-  const colour = (kColours.find(([key]) => key === query.colour)?.[0] ?? 'f1') as Colour;
+  const colour = (kColours.find(([key]) => key === query.colour)?.[0] ?? (run.graphs ? 'f1' : run.clusters ? 'polysemanticity' : 'firing_rate')) as Colour;
   const map = useAsk<LayerMap>(layers.length ? at('runs', run.name, 'layers', layer) : null);
   const set = (values: object) => go(href([run.name], { layer, colour, ...values }), true);
-  const options = kColours.filter(([key]) => key !== 'polysemanticity' || run.clusters);
+  const options = kColours.filter(([key]) => (key === 'polysemanticity' ? run.clusters : key !== 'f1' || run.graphs));
   return (
     <section>
       <div class="bar">
@@ -114,17 +132,18 @@ function Maps({ run, overview, query }: { run: RunInfo; overview: Overview; quer
   );
 }
 
-export function OverviewView({ run, query }: { run: RunInfo; query: Record<string, string> }) {
+export function OverviewView({ run, runs, query }: { run: RunInfo; runs: RunInfo[]; query: Record<string, string> }) {
   const overview = useAsk<Overview>(at('runs', run.name));
   const random = () => fetch(at('runs', run.name, 'random') + `?seed=${Math.floor(Math.random() * 1e9)}`).then((answer) => answer.json()).then((unit) => go(neuronHref(run.name, unit)));
   return (
     <Loaded of={overview} what="the overview">{(data) => (
       <>
         <div class="top">
-          <div><h1>{data.name}</h1><p class="quiet">What does each {data.unit_name} of {data.model ?? 'the model'} respond to? {plural(data.graphs ?? 0, 'graph')} so far.</p></div>
+          <div><h1>{data.name}</h1><p class="quiet">What does each {data.unit_name} of {data.model ?? 'the model'} respond to?{data.images ? '' : ` ${plural(data.graphs ?? 0, 'graph')} so far.`}</p></div>
           {!!data.graphs && <nav><button type="button" onClick={random}>A random {data.unit_name}</button></nav>}
         </div>
-        <section class="panel"><Cards overview={data} /></section>
+        <Cards overview={data} />
+        <StartHere run={run} runs={runs} overview={data} />
         {!!data.highlights?.best.length && (
           <section><h2>Clearest graphs</h2><div class="gallery">
             {data.highlights.best.map((unit) => <SmallGraph key={`${unit.layer}:${unit.index}`} run={run.name} unit={unit} caption={`F1 ${number(unit.value)}`} />)}
@@ -132,11 +151,11 @@ export function OverviewView({ run, query }: { run: RunInfo; query: Record<strin
         )}
         {!!data.highlights?.polysemantic.length && (
           <section><h2>Most polysemantic</h2><p class="links">{data.highlights.polysemantic.map((unit) => (
-            <a key={`${unit.layer}:${unit.index}`} class="chip" href={neuronHref(run.name, unit, { cluster: 0 })}>{unit.layer}:{unit.index} <small>{number(unit.value)}</small></a>
+            <a key={`${unit.layer}:${unit.index}`} class="chip" href={neuronHref(run.name, unit, { cluster: 0 })}>{unit.layer}:{unit.index} <small>{plural(unit.clusters, 'reason')}, {number(unit.value)}</small></a>
           ))}</p></section>
         )}
         <Maps run={run} overview={data} query={query} />
-        <section class="pair"><div><h2>By layer</h2><ScoresByLayer overview={data} /></div>{!!data.polysemanticity?.length && <div><h2>Polysemanticity</h2><Polysemanticity overview={data} /></div>}</section>
+        <section class="pair">{!data.images && <div><h2>By layer</h2><ScoresByLayer overview={data} /></div>}{!!data.polysemanticity?.length && <div><h2>Polysemanticity</h2><Polysemanticity overview={data} /></div>}</section>
         <section><details><summary>Everything this run records about itself</summary><pre class="manifest">{JSON.stringify(data.manifest, null, 2)}</pre></details></section>
       </>
     )}</Loaded>

@@ -39,6 +39,7 @@ export interface Report {
   clean: Metrics;
   worst_case?: { metrics: Metrics; items: string[] };
   items: Item[];
+  tried?: Item[]; // jobs added them since
   flags?: { item: string; text: string }[];
 }
 

@@ -11,7 +11,7 @@ export function SmallGraph({ run, unit, caption, cluster, graphed = false, drawn
     observer.observe(card.current!);
     return () => observer.disconnect();
   }, []);
-  const picture = useAsk<Picture>(seen && drawn ? at('runs', run, 'neurons', unit.layer, unit.index, 'graph') + search({ nodes: 10, small: 1, cluster: graphed ? cluster : undefined }) : null);
+  const picture = useAsk<Picture>(seen && drawn ? at('runs', run, 'neurons', unit.layer, unit.index, 'graph') + search({ nodes: 10, width: 330, cluster: graphed ? cluster : undefined }) : null);
   const values = cluster === undefined ? {} : { cluster };
   return (
     <article class="card" ref={card}>

@@ -49,7 +49,7 @@ function Task({ run, seed, number: place, person, onDone }: { run: string; seed:
   return (
     <Loaded of={trial} what="the question">{(data) => (
       <>
-        <Loaded of={picture} what="the graph">{(graph) => <GraphView picture={graph} chosen={null} onChoose={() => undefined} />}</Loaded>
+        <Loaded of={picture} what="the graph">{(graph) => <GraphView picture={graph} />}</Loaded>
         <h2 class="question">{data.question}</h2>
         <div class="choices">{[0, 1].map((side) => <Choice key={side} trial={data} side={side} answer={answer} chosen={chosen} onChoose={choose} />)}</div>
         {problem && <p class="problem" role="alert">{problem}</p>}

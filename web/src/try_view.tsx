@@ -1,6 +1,6 @@
 // A text of the reader's own: what the units really do on it, and what one unit's graph says they should.
-import { useEffect, useState } from 'preact/hooks';
-import { at, send, type RunInfo, type Tried } from './api';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { ask, at, query as search, send, type ExamplePage, type RunInfo, type Tried } from './api';
 import { amount, number, percent, plural, Toggle } from './parts';
 import { go, href, neuronHref } from './route';
 import { Tokens } from './tokens';
@@ -78,13 +78,25 @@ function Top({ run, tried, onPick }: { run: RunInfo; tried: Tried; onPick: (unit
   );
 }
 
+// What a unit fires on, as a text to begin with.
+async function exampleOf(run: string, unit: string): Promise<string> {
+  const [layer, index] = unit.split(':').map(Number);
+  const { examples } = await ask<ExamplePage>(at('runs', run, 'neurons', layer, index, 'examples') + search({ limit: 1 }));
+  const first = examples[0];
+  return first ? first.tokens.slice(Math.max(0, first.pivot - 24), first.pivot + 8).join('').replaceAll('↵', '\n').replaceAll('⇥', '\t').trim() : kExample;
+}
+
 export function TryView({ run, query }: { run: RunInfo; query: Record<string, string> }) {
   const text = query.text ?? kExample, unit = query.unit ?? '';
   const [draft, setDraft] = useState({ text, unit });
   const [tried, setTried] = useState<Tried | null>(null);
   const [state, setState] = useState<{ problem?: string; busy: boolean }>({ busy: false });
+  const typed = useRef(false);
   useEffect(() => setDraft({ text, unit }), [text, unit]);
   const show = (next: { text: string; unit: string }) => go(href([run.name, 'try'], next), true);
+  useEffect(() => {
+    if (query.text === undefined && unit) exampleOf(run.name, unit).catch(() => kExample).then((found) => { if (!typed.current) show({ text: found, unit }); });
+  }, [run.name, unit, query.text]);
 
   // What stands still for a moment is tried: nobody needs to press anything.
   useEffect(() => {
@@ -93,6 +105,7 @@ export function TryView({ run, query }: { run: RunInfo; query: Record<string, st
     return () => clearTimeout(timer);
   }, [draft.text, draft.unit]);
   useEffect(() => {
+    if (query.text === undefined && unit) return; // its own example comes
     if (!text.trim()) { setTried(null); return setState({ busy: false }); }
     const stop = new AbortController();
     setState({ busy: true });
@@ -101,7 +114,7 @@ export function TryView({ run, query }: { run: RunInfo; query: Record<string, st
       (error: Error) => error.name !== 'AbortError' && setState({ busy: false, problem: error.message }),
     );
     return () => stop.abort();
-  }, [run.name, text, unit]);
+  }, [run.name, text, unit, query.text]);
 
   const now = tried?.unit;
   const scroll = (picked: string) => { show({ text, unit: picked }); scrollTo({ top: 0, behavior: 'smooth' }); };
@@ -110,7 +123,7 @@ export function TryView({ run, query }: { run: RunInfo; query: Record<string, st
       <div class="top"><div><h1>Try a text</h1><p class="quiet">The model runs on this machine; nothing leaves it.</p></div></div>
       <form class="try" onSubmit={(event) => { event.preventDefault(); show(draft); }}>
         <label class="field grow"><span>Text</span>
-          <textarea rows={3} value={draft.text} maxLength={8000} onInput={(event) => setDraft({ ...draft, text: event.currentTarget.value })} /></label>
+          <textarea rows={3} value={draft.text} maxLength={8000} onInput={(event) => { typed.current = true; setDraft({ ...draft, text: event.currentTarget.value }); }} /></label>
         <div class="under">
           <label class="field"><span>{run.unit_name === 'feature' ? 'Feature' : 'Neuron'}, as layer:index</span>
             <input value={draft.unit} placeholder="any" inputMode="numeric" pattern="[0-9]+:[0-9]+" onInput={(event) => setDraft({ ...draft, unit: event.currentTarget.value })} /></label>
