@@ -152,7 +152,7 @@ PlannedItem TransformItem(const std::string& name, const EvaluationOptions& opti
     item.threat["grey_levels"] = 50;
   }
   item.threat["knowledge"] = "scores only";
-  item.strength_axis = "share of the way from unchanged to the far end of the range";
+  item.strength_axis = "share of the range";
   item.strength_scale = 1 / item.attack.epsilon;
   item.budgets = Shares(item.attack.epsilon, {0.25, 0.5, 0.75});
   return item;
