@@ -17,6 +17,22 @@ void SetOpenBlasThreads(int threads) {
     reinterpret_cast<void (*)(int)>(symbol)(threads);
 }
 
+bool HasAvx512() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+#else
+  return false;
+#endif
+}
+
+bool OpenBlasSeesHaswell() {
+  void* symbol = ::dlsym(RTLD_DEFAULT, "openblas_get_corename");
+  if (symbol == nullptr) return false;
+  const std::string_view core = reinterpret_cast<const char* (*)()>(symbol)();
+  return core == "Haswell" || core == "Zen";
+}
+
 }  // namespace
 
 void SetThreads(int threads) {
@@ -34,23 +50,24 @@ void KeepLargeBlocks() {
   ::mallopt(M_TOP_PAD, 64 << 20);
 }
 
-void UseWidestVectors([[maybe_unused]] char** argv) {
-#if defined(__x86_64__)
-  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq") ||
-      !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl"))
-    return;
-  ::setenv("ATEN_CPU_CAPABILITY", "avx512", 0);
-  void* symbol = ::dlsym(RTLD_DEFAULT, "openblas_get_corename");
-  if (symbol == nullptr || std::getenv("OPENBLAS_CORETYPE") != nullptr) return;
-  const std::string_view core = reinterpret_cast<const char* (*)()>(symbol)();
-  if (core != "Haswell" && core != "Zen") return;
-  ::setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
-  ::execv("/proc/self/exe", argv);  // returns only if it cannot: then at the old speed
-#endif
+void RestartWithEnvironment(char** argv) {
+  bool restart = false;
+  if (std::getenv("GOMP_SPINCOUNT") == nullptr && std::getenv("OMP_WAIT_POLICY") == nullptr) {
+    ::setenv("GOMP_SPINCOUNT", "0", 1);
+    restart = true;
+  }
+  if (HasAvx512()) {
+    ::setenv("ATEN_CPU_CAPABILITY", "avx512", 0);
+    if (std::getenv("OPENBLAS_CORETYPE") == nullptr && OpenBlasSeesHaswell()) {
+      ::setenv("OPENBLAS_CORETYPE", "SkylakeX", 1);
+      restart = true;
+    }
+  }
+  if (restart) ::execv("/proc/self/exe", argv);  // returns only if it cannot: then at the old speed
 }
 
 void PrepareProcess(char** argv) {
-  UseWidestVectors(argv);
+  RestartWithEnvironment(argv);
   KeepLargeBlocks();
   if (std::getenv("OPENBLAS_NUM_THREADS") == nullptr) SetOpenBlasThreads(Threads());
 }

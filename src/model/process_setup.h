@@ -18,13 +18,17 @@ void UseOneBlasThread();
 // fresh pages for the next, which doubles the time of a forward; this keeps the memory for reuse.
 void KeepLargeBlocks();
 
-// AVX-512 where the processor has it. libtorch 1.13 stays at AVX2 unless it is asked, and an
-// OpenBLAS that is older than the processor takes it for a Haswell, at half the speed; it reads its
-// choice before main, so that the program starts itself again, with the variable set.
-// ATEN_CPU_CAPABILITY and OPENBLAS_CORETYPE, where set, stay in force.
-void UseWidestVectors(char** argv);
+// What libraries read from the environment before main: the program sets it and starts itself
+// again, once. Variables that are set stay in force.
+// - OPENBLAS_CORETYPE: AVX-512 where the processor has it; an OpenBLAS that is older than the
+//   processor takes it for a Haswell, at half the speed. (ATEN_CPU_CAPABILITY too: libtorch 1.13
+//   stays at AVX2 unless it is asked.)
+// - GOMP_SPINCOUNT: libtorch's threads do not wait in a loop for the next piece of work. The BLAS
+// has
+//   threads of its own, which would find the processors taken: two threads were slower than one.
+void RestartWithEnvironment(char** argv);
 
-// UseWidestVectors, KeepLargeBlocks, and the same number of threads for both libraries.
+// RestartWithEnvironment, KeepLargeBlocks, and the same number of threads for both libraries.
 // OPENBLAS_NUM_THREADS and OMP_NUM_THREADS, where set, stay in force for their own library.
 void PrepareProcess(char** argv);
 
