@@ -1,6 +1,6 @@
 // The forced-choice task over pictures: which of the two was altered? The answers are saved for `assay robust study score`;
 // neither the page nor the server knows which are right.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { at, query as search, send, useAsk, type RunInfo } from './api';
 import { Loaded } from './parts';
 import { go, href } from './route';
@@ -10,18 +10,20 @@ interface Pairs { study: string; pairs: number; answered: number[] }
 const draw = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte % 36).toString(36)).join('');
 
 function Pair({ run, pair, session, person, onDone }: { run: string; pair: number; session: string; person: string; onDone: (answered: number[]) => void }) {
-  const shown = useRef(0);
-  const [ready, setReady] = useState(0);
+  const pictures = useRef<HTMLDivElement>(null);
+  const shown = useRef(0); // when both could be seen
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState('');
-  const load = () => setReady((now) => { if (now === 1) shown.current = performance.now(); return now + 1; });
+  const ready = () => [...pictures.current!.querySelectorAll('img')].every((one) => one.complete && one.naturalWidth > 0);
+  const load = () => { if (ready() && !shown.current) shown.current = performance.now(); };
   const choose = (choice: number) => {
-    if (ready < 2 || busy) return;
+    if (!ready() || busy) return;
+    load();
     setBusy(true);
     send<{ answered: number[] }>('POST', at('runs', run, 'pairs'), { session, pair, choice, milliseconds: Math.round(performance.now() - shown.current), person })
       .then((answer) => onDone(answer.answered), (error: Error) => { setProblem(error.message); setBusy(false); });
   };
-  useEffect(() => {
+  useLayoutEffect(() => { // before anybody can see the pictures and press a key
     const key = (event: KeyboardEvent) => {
       if (event.repeat || (event.target as Element).closest('input,textarea,select')) return;
       if (['ArrowLeft', '1', 'f'].includes(event.key)) { event.preventDefault(); choose(1); }
@@ -32,7 +34,7 @@ function Pair({ run, pair, session, person, onDone }: { run: string; pair: numbe
   });
   return (
     <>
-      <div class="choices pictures">{[1, 2].map((side) => (
+      <div class="choices pictures" ref={pictures}>{[1, 2].map((side) => (
         <button key={side} type="button" class="choice" disabled={busy} onClick={() => choose(side)}>
           <img src={at('runs', run, 'pairs', pair, side)} alt={side === 1 ? 'left picture' : 'right picture'} draggable={false} onLoad={load} />
           <kbd>{side === 1 ? '←' : '→'}</kbd>
