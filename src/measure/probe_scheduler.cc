@@ -17,10 +17,6 @@ namespace {
 using model::HookPoint;
 using model::Segment;
 
-int64_t SharedBeginning(std::span<const TokenId> a, std::span<const TokenId> b) {
-  return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
-}
-
 }  // namespace
 
 ProbeScheduler::ProbeScheduler(const model::Transformer& model, SchedulerOptions options)
@@ -38,15 +34,16 @@ ProbeScheduler::ProbeScheduler(const model::TokenUnits& units, SchedulerOptions 
 
 class ProbeScheduler::Packing {
  public:
-  // Tokens that the prompt adds to the forward.
-  int64_t Cost(std::span<const TokenId> tokens) const {
-    return static_cast<int64_t>(tokens.size()) - SharedBeginning(tokens, last_);
+  // How many tokens the prompt begins with as the one added last does.
+  int64_t Shared(std::span<const TokenId> tokens) const {
+    return std::mismatch(tokens.begin(), tokens.end(), last_.begin(), last_.end()).first -
+           tokens.begin();
   }
   int64_t tokens() const { return static_cast<int64_t>(row_.size()); }
 
-  void Add(const Wanted& wanted) {
-    const auto length = static_cast<int64_t>(wanted.tokens.size()),
-               shared = SharedBeginning(wanted.tokens, last_);
+  // shared: Shared(wanted.tokens).
+  void Add(const Wanted& wanted, int64_t shared) {
+    const auto length = static_cast<int64_t>(wanted.tokens.size());
     while (!chain_.empty() && At(chain_.back()).position >= shared) chain_.pop_back();
     if (shared < length) {
       segments_.push_back({.begin = tokens(),
@@ -153,12 +150,14 @@ void ProbeScheduler::Answer(std::vector<Wanted> wanted) {
   Packing packing;
   for (const Wanted& one : wanted) {
     ASSAY_CHECK(!one.tokens.empty());
-    if (packing.tokens() > 0 &&
-        packing.tokens() + packing.Cost(one.tokens) > options_.batch_tokens) {
+    int64_t shared = packing.Shared(one.tokens);
+    const auto added = static_cast<int64_t>(one.tokens.size()) - shared;
+    if (packing.tokens() > 0 && packing.tokens() + added > options_.batch_tokens) {
       Run(packing);
       packing = {};
+      shared = 0;
     }
-    packing.Add(one);
+    packing.Add(one, shared);
   }
   if (packing.tokens() > 0) Run(packing);
 }

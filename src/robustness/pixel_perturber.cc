@@ -3,6 +3,7 @@
 
 #include "base/rng.h"
 #include "robustness/batch_perturber.h"
+#include "robustness/training_method.h"
 
 namespace assay::robustness {
 namespace {
@@ -20,8 +21,7 @@ class DivergenceFrom final : public model::ImageClassifier {
     spec_.class_names = {"as clean", "moved"};
   }
   at::Tensor Logits(const at::Tensor& images) const override {
-    const at::Tensor now = at::log_softmax(classifier_.Logits(images), 1);
-    const at::Tensor moved = (clean_.exp() * (clean_ - now)).sum(1);  // [B]
+    const at::Tensor moved = Divergence(clean_, at::log_softmax(classifier_.Logits(images), 1));
     return at::stack({at::zeros_like(moved), moved}, 1);
   }
 

@@ -87,11 +87,14 @@ TrainLoss LossOfTrades(const TrainStep& step, const at::Tensor& perturbed, doubl
 
 }  // namespace
 
+at::Tensor Divergence(const at::Tensor& log_clean, const at::Tensor& log_now) {
+  return (log_clean.exp() * (log_clean - log_now)).sum(1);
+}
+
 at::Tensor TradesLoss(const at::Tensor& clean, const at::Tensor& perturbed,
                       const at::Tensor& labels, double beta, double label_smoothing) {
-  const at::Tensor log_clean = at::log_softmax(clean, 1);
-  const at::Tensor log_perturbed = at::log_softmax(perturbed, 1);
-  const at::Tensor divergence = (log_clean.exp() * (log_clean - log_perturbed)).sum(1).mean();
+  const at::Tensor divergence =
+      Divergence(at::log_softmax(clean, 1), at::log_softmax(perturbed, 1)).mean();
   return at::cross_entropy_loss(clean, labels, {}, at::Reduction::Mean, -100, label_smoothing) +
          beta * divergence;
 }

@@ -62,6 +62,9 @@ TrainingTransform PlanTransform(const std::string& name, const TrainingMethodOpt
 TrainingMethod MakeTrainingMethod(const TrainingMethodOptions& options, int64_t channels,
                                   int64_t height, int64_t width);
 
+// KL(clean || now) of each row of log-probabilities [B, K]: [B], nats.
+at::Tensor Divergence(const at::Tensor& log_clean, const at::Tensor& log_now);
+
 // cross-entropy(clean) + beta KL(p(clean) || p(perturbed)), both from one pass (Zhang et al. 2019,
 // eq. 5). clean, perturbed: logits [B, K].
 at::Tensor TradesLoss(const at::Tensor& clean, const at::Tensor& perturbed,
