@@ -7,5 +7,5 @@ build=$1
 if ! { [ -f runs/demo/scores.json ] && [ -f runs/demo-tiles/report.json ]; }; then
   scripts/demo.sh "$build/src/app/assay" --no-serve
 fi
-export ASSAY_NODE_MODULES="$PWD/$build/web/work/node_modules"
+export ASSAY_NODE_MODULES="$PWD/$build/web/sources/node_modules"
 exec node web/test/screenshots.mjs "$build/src/app/assay" "$build/web/dist" docs runs/demo runs/demo-tiles

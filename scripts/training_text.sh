@@ -37,9 +37,9 @@ fetch_debian() {
   echo "fetching $name"
   mkdir "$work/$name"
   (cd "$work/$name" && apt-get download -q "$name" >log 2>&1) || { cat "$work/$name/log" >&2; return 1; }
-  dpkg -x "$work/$name"/*.deb "$work/$name/root"
-  dpkg-deb -f "$work/$name"/*.deb Version >"$work/$name/root/VERSION"
-  mv "$work/$name/root" "$out/fetch/debian/$name"
+  dpkg -x "$work/$name"/*.deb "$work/$name/unpacked"
+  dpkg-deb -f "$work/$name"/*.deb Version >"$work/$name/unpacked/VERSION"
+  mv "$work/$name/unpacked" "$out/fetch/debian/$name"
 }
 
 fetch_npm() {  # NAME@VERSION; the tarball alone: its dependencies hold no text
