@@ -82,6 +82,7 @@ robustness::AttackOptions OursFor(const robustness::ReetSettings& reet) {
     ours.epsilon = 1e9;  // the range alone limits it; of the mean it is the budget
     ours.draws = reet.draws - 2;
     ours.steps = 1;  // and one call for the untouched image
+    ours.give_up = 4;
   }
   return ours;
 }

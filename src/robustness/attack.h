@@ -91,6 +91,7 @@ struct AttackOptions {
   bool random_start = true;            // of pgd and apgd, else from the identity
   int restarts = 1;                    // random starts; images already fooled take part in none
   int draws = 10;                      // of search
+  double give_up = 0;                  // of search: standard deviations
   int queries = 1000;                  // of square
   bool last_iterate = false;           // return the last state, not the best; nothing leaves early
   bool early_stop = true;              // images leave once fooled
@@ -114,6 +115,10 @@ struct AttackOptions {
     visit("random-start", random_start, "start at random within the budget");
     visit("restarts", restarts, "independent starts", base::Between(1, 1e6));
     visit("draws", draws, "random draws of the search", base::Between(0, 1e6));
+    visit("give-up", give_up,
+          "of search: after five draws, images leave whose answers came no closer to fooling than "
+          "this many of their standard deviations; 0: never",
+          base::Between(0, 1e6));
     visit("queries", queries, "model calls an image of square", base::Between(1, 1e9));
     visit("last-iterate", last_iterate, "return the last state, not the best");
     visit("early-stop", early_stop, "images leave once fooled");

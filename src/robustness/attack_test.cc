@@ -267,6 +267,31 @@ TEST(SquareTest, NeedsNoGradient) {
               HasSubstr("carry no gradient"));
 }
 
+TEST(SearchTest, GivingUpSparesCallsOnImagesFarFromFooledOnly) {
+  const LinearClassifier model(Seeded({3, 48}, 3), Seeded({3}, 4));
+  AttackInput input{.images = 0.4 + 0.2 * Seeded({40, 3, 4, 4}, 5, false)};
+  input.labels = Answers(model, input.images);
+  input.targets = (input.labels + 1).remainder(3);
+  for (const char* objective : {"margin", "targeted"}) {
+    AttackOptions options{.attack = "search", .objective = objective, .epsilon = 0.15};
+    options.steps = 1;
+    options.draws = 40;
+    const auto run = [&](double give_up) {
+      options.give_up = give_up;
+      return MakeAttack(options)->Run(model, input);
+    };
+    const AttackResult full = run(0), spared = run(2), never = run(1e6);
+    EXPECT_TRUE(at::equal(never.images, full.images));
+    EXPECT_EQ(never.calls.forwards, full.calls.forwards);
+    EXPECT_LT(spared.calls.forwards, full.calls.forwards);
+    const at::Tensor kept = spared.fooled.nonzero().squeeze(1);
+    EXPECT_GT(kept.size(0), 0);
+    EXPECT_TRUE(at::equal(spared.images.index_select(0, kept), full.images.index_select(0, kept)));
+    options.draws = 4;  // with the refinement, the five queries that every image gets
+    EXPECT_TRUE(at::equal(run(2).images, run(0).images));
+  }
+}
+
 // Gradients that are zero almost everywhere: pixels are rounded before a linear model.
 class RoundingClassifier : public LinearClassifier {
  public:

@@ -37,8 +37,7 @@ ModelProbe::ModelProbe(const model::ImageClassifier& model, const ParameterSpace
 
 at::Tensor ModelProbe::FooledBy(const at::Tensor& logits, const at::Tensor& labels,
                                 const at::Tensor& targets) const {
-  const bool targeted = measure::IsTargeted(objective_) && !any_wrong_class_;
-  return measure::Fooled(logits, labels, targeted ? targets : at::Tensor());
+  return measure::Fooled(logits, labels, targeted() ? targets : at::Tensor());
 }
 
 ProbeResult ModelProbe::Forward(const at::Tensor& images, const at::Tensor& parameters,

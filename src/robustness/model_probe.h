@@ -31,6 +31,8 @@ class ModelProbe {
                               const at::Tensor& labels, const at::Tensor& targets);
 
   const ModelCalls& calls() const { return calls_; }
+  // An image is fooled when the answer is its target, else when it is not its label.
+  bool targeted() const { return measure::IsTargeted(objective_) && !any_wrong_class_; }
 
  private:
   at::Tensor FooledBy(const at::Tensor& logits, const at::Tensor& labels,

@@ -37,6 +37,9 @@ TrainingTransform PlanTransform(const std::string& name, const TrainingMethodOpt
     attack = planned[0].attack;
   }
   attack.objective = "true-log-probability";
+  // The worst of all draws is learned from. Stopping at the first that fools would stop at identity
+  // for every image that is wrong already, and so teach those unchanged.
+  attack.early_stop = false;
   out.space = MakeTransformSpace(transforms::MakeTransform(name),
                                  {.bounded = !gradient, .relative = !gradient, .uniform = true});
   if (options.perturb_by == "search") attack.attack = "search";

@@ -136,6 +136,13 @@ TEST_F(PerturberTest, AdversarialTransformsRaiseTheLossOfEveryImage) {
   }
 }
 
+TEST_F(PerturberTest, ImagesThatAreWrongAlreadyAreMadeWorse) {
+  batch_.labels = step_.labels = 1 - classifier_->Logits(batch_.images).argmax(1);
+  const at::Tensor found = Perturber(Options("adversarial"))->Perturb(step_);
+  const at::Tensor moved = (found - batch_.images).abs().flatten(1).amax(1) > 0;
+  EXPECT_GE(moved.sum().item<int64_t>(), 8);  // some transforms cannot hurt some images
+}
+
 TEST_F(PerturberTest, FreeTrainingKeepsTheParametersOfABatchAndRaisesThem) {
   TrainingMethodOptions options = Options("free");
   options.transforms = "mean";
