@@ -16,8 +16,7 @@ namespace {
 using base::ErrorKind;
 using base::Fail;
 
-const std::vector<std::string> kAttacks = {"fgsm",   "pgd",      "pgd-rmse",
-                                           "square", "ensemble", "least"};
+const std::vector<std::string> kAttacks = {"fgsm", "pgd", "square", "ensemble", "least"};
 const std::set<std::string> kMoving = {"rotate", "crop", "zoom_in", "zoom_out"};
 
 std::string Grey(double value) { return fmt::format("{:.3g} grey levels", value * 255); }
@@ -68,16 +67,6 @@ PlannedItem PixelAttack(const std::string& name, const EvaluationOptions& option
     item.attack.steps = 1;
   } else if (name == "pgd") {
     item.title = "PGD, largest change";
-  } else if (name == "pgd-rmse") {
-    item.title = "PGD, root mean square";
-    item.attack.attack = "pgd";
-    item.attack.norm = "rmse";
-    item.attack.epsilon = options.rmse;
-    item.threat["norm"] = "rmse";
-    item.threat["budget"] = fmt::format("RMSE {}", Grey(options.rmse));
-    item.threat["grey_levels"] = nullptr;
-    item.strength_axis = "RMSE allowed, grey levels";
-    item.budgets = Shares(options.rmse, {0.125, 0.25, 0.5});
   } else if (name == "square") {
     item.title = "Square, scores only";
     item.attack.early_stop = true;
@@ -174,7 +163,7 @@ std::vector<std::string> TransformsNamed(const std::string& names) {
 
 std::vector<std::string> AttacksNamed(const std::string& names) {
   if (names == "none") return {};
-  if (names == "all") return {"fgsm", "pgd", "pgd-rmse", "square", "least"};
+  if (names == "all") return {"fgsm", "pgd", "square", "least"};
   std::vector<std::string> out = SplitNames(names);
   for (const std::string& name : out) {
     if (std::find(kAttacks.begin(), kAttacks.end(), name) == kAttacks.end()) {
@@ -261,17 +250,15 @@ std::vector<PlannedItem> PlanEvaluation(const EvaluationOptions& options, int64_
   std::vector<PlannedItem> items;
   for (const std::string& name : AttacksNamed(options.attacks))
     items.push_back(PixelAttack(name, options));
-  // Every transform is of RGB images.
-  if (channels == 3) {
-    for (const std::string& name : TransformsNamed(options.transforms))
+  for (const std::string& name : TransformsNamed(options.transforms)) {
+    if (channels == 3 || name == "pixel") {
       items.push_back(TransformItem(name, options, height, width));
-  } else if (options.transforms != "all" && options.transforms != "none") {
-    Fail(ErrorKind::kUsage,
-         "--transforms '{}': transforms are of RGB images; these have {} "
-         "channels",
-         options.transforms, channels);
+    } else if (options.transforms != "all" && options.transforms != "reet") {
+      Fail(ErrorKind::kUsage,
+           "--transforms '{}': all but pixel are of RGB images; these have {} channels",
+           options.transforms, channels);
+    }
   }
-
   for (PlannedItem& item : items) {
     if (!options.curves) item.budgets.clear();
     Describe(item);

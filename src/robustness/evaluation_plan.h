@@ -15,10 +15,10 @@ namespace assay::robustness {
 
 struct EvaluationOptions {
   std::string transforms = "all";  // names separated by commas; all, reet or none
-  std::string attacks = "all";     // fgsm, pgd, pgd-rmse, square, ensemble, least; all or none
+  std::string attacks = "all";     // fgsm, pgd, square, ensemble, least; all or none
   std::string compat;              // "" or "reet"
   double epsilon = 2.0 / 255;      // Linf budget of the pixel attacks
-  double rmse = 2.0 / 255;         // RMSE budget of pgd-rmse and of the pixel transform
+  double rmse = 2.0 / 255;         // RMSE budget of the pixel transform
   int steps = 40;                  // of gradient attacks
   int draws = 10;                  // of transforms searched
   int refinements = 10;            // local search after the draws
@@ -38,10 +38,10 @@ struct EvaluationOptions {
     using base::Between;
     visit("transforms", transforms, "transforms, separated by commas; all, reet or none");
     visit("attacks", attacks,
-          "of fgsm, pgd, pgd-rmse, square, ensemble, least, separated by commas; all or none");
+          "of fgsm, pgd, square, ensemble, least, separated by commas; all or none");
     visit("compat", compat, "reet: by the conventions of that package", base::OneOf({"", "reet"}));
     visit("epsilon", epsilon, "largest change of a value by the pixel attacks", Between(0, 1));
-    visit("rmse", rmse, "RMSE budget of pgd-rmse and the pixel transform", Between(0, 1));
+    visit("rmse", rmse, "RMSE budget of the pixel transform", Between(0, 1));
     visit("steps", steps, "gradient steps", Between(1, 1e5));
     visit("draws", draws, "random draws of a transform's search", Between(1, 1e6));
     visit("refinements", refinements, "local steps after the draws", Between(1, 1e6));

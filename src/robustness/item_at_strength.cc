@@ -17,7 +17,7 @@ std::vector<PlannedItem> Plan(EvaluationOptions options, int64_t channels, int64
     Fail(ErrorKind::kUnsupported,
          "the evaluation follows REET's conventions, whose budgets are of the batch");
   }
-  options.attacks = "fgsm,pgd,pgd-rmse,square,ensemble";
+  options.attacks = "fgsm,pgd,square,ensemble";
   options.transforms = "all";
   options.curves = false;
   return PlanEvaluation(options, channels, height, width);
@@ -53,7 +53,7 @@ std::vector<StrengthChoice> StrengthChoices(const EvaluationOptions& options, in
 PlannedItem ItemAtStrength(const EvaluationOptions& options, const std::string& name,
                            double strength, int64_t channels, int64_t height, int64_t width) {
   EvaluationOptions changed = options;
-  const bool by_rmse = name == "pgd-rmse" || name == "pixel";
+  const bool by_rmse = name == "pixel";
   const auto find = [&](const std::vector<PlannedItem>& plan) {
     return std::find_if(plan.begin(), plan.end(),
                         [&](const PlannedItem& item) { return item.name == name; });
