@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "measure/image_saliency.h"
+#include "robustness/corruption_evaluation.h"
 
 namespace assay::robustness {
 namespace {
@@ -24,6 +25,7 @@ constexpr int kItemVersion = 2;  // grows when items are computed differently
 std::string IdentityOf(const EvaluationData& data, const EvaluationSubject& subject,
                        const PlannedItem& item, EvaluationOptions options) {
   options.transforms = options.attacks = "";  // which other items are asked for does not matter
+  options.corruptions = "";
   const json identity = {
       {"version", kItemVersion},
       {"model", subject.model.value("hash", "")},
@@ -147,8 +149,10 @@ json RunEvaluation(const model::ImageClassifier& model, const EvaluationData& da
   std::vector<PlannedItem> plan =
       PlanEvaluation(options, data.images.size(1), data.images.size(2), data.images.size(3));
   plan.insert(plan.begin(), subject.more.begin(), subject.more.end());
-  if (plan.empty()) Fail(ErrorKind::kUsage, "no attack and no transform to evaluate");
-  CheckSaliency(model, data, options);
+  const std::vector<std::string> corruptions = CorruptionNames(options, data.images.size(1));
+  if (plan.empty() && corruptions.empty())
+    Fail(ErrorKind::kUsage, "nothing to evaluate: no attack, no transform and no corruption");
+  if (!plan.empty()) CheckSaliency(model, data, options);
   std::vector<FinishedItem> items;
   double seconds = 0;
   for (size_t i = 0; i < plan.size(); ++i) {
@@ -190,6 +194,13 @@ json RunEvaluation(const model::ImageClassifier& model, const EvaluationData& da
   out["flags"] = json::array();
   for (const std::string& flag : subject.flags)
     out["flags"].push_back({{"item", "evaluation"}, {"text", flag}});
+  size_t row = 0;
+  out["corruptions"] = EvaluateCorruptions(
+      model, data, corruptions, options.batch, subject.model.value("hash", ""),
+      run / "corruptions.json", [&](bool kept) {
+        if (report) report(row, corruptions.size(), "corruption " + corruptions[row], kept);
+        ++row;
+      });
   for (const FinishedItem& finished : items) {
     out["items"].push_back(finished.item);
     for (const json& flag : finished.item.at("flags"))

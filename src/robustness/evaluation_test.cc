@@ -35,6 +35,7 @@ class EvaluationTest : public testing::Test {
     data_.constructs = at::randint(4, {10, 16, 16}, at::kLong);
     options_.transforms = "brightness";
     options_.attacks = "pgd,least";
+    options_.corruptions = "none";
     options_.epsilon = 0.1;
     options_.steps = 8;
     options_.refinements = 2;
