@@ -151,7 +151,7 @@ json RunEvaluation(const model::ImageClassifier& model, const EvaluationData& da
   plan.insert(plan.begin(), subject.more.begin(), subject.more.end());
   const std::vector<std::string> corruptions = CorruptionNames(options, data.images.size(1));
   if (plan.empty() && corruptions.empty())
-    Fail(ErrorKind::kUsage, "nothing to evaluate: no attack, no transform and no corruption");
+    Fail(ErrorKind::kUsage, "nothing to evaluate: no attack and no transform, nor a corruption");
   if (!plan.empty()) CheckSaliency(model, data, options);
   std::vector<FinishedItem> items;
   double seconds = 0;

@@ -42,7 +42,7 @@ TEST(RobustnessPageTest, ShowsTheDocumentedExample) {
 
 TEST(RobustnessPageTest, ShowsCorruptionsBesideClean) {
   const MarkupReport markup = CheckMarkup(WriteRobustnessPage(Example(), Pictures), true);
-  for (const char* text : {"haematoxylin weak", "gain of haematoxylin 0.9, 0.8, 0.65, 0.5, 0.3",
+  for (const char* text : {"haematoxylin weak", "gain of haematoxylin", "0.9, 0.8, 0.65, 0.5, 0.3",
                            "86.5 0.92", "66.0", "79.2 0.89"})
     EXPECT_THAT(markup.text, HasSubstr(text));
   json without = Example();
