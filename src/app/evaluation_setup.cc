@@ -31,10 +31,7 @@ constexpr const char* kIntendedUse =
 // Labelled tiles of a split, at most `limit`, evenly spread (0: all).
 std::vector<data::Tile> ReadLabelled(data::TileDataset& dataset, int64_t limit,
                                      const std::string& where) {
-  std::vector<int64_t> labelled;
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    if (dataset.info(i).label >= 0) labelled.push_back(i);
-  }
+  const std::vector<int64_t> labelled = LabelledTiles(dataset, where);
   const auto all = static_cast<int64_t>(labelled.size());
   const int64_t count = limit > 0 ? std::min(limit, all) : all;
   std::vector<data::Tile> tiles;
@@ -125,9 +122,6 @@ json DataJson(const EvaluationArguments& arguments, const data::TileDataset& dat
               const EvaluationData& data, bool patients) {
   std::vector<int64_t> per_class(static_cast<size_t>(data.clean.classes));
   for (const int64_t label : data.clean.labels) ++per_class[static_cast<size_t>(label)];
-  json problems = json::object();
-  for (const auto& [kind, count] : dataset.counts().problems)
-    problems[std::string(data::TileProblemKindName(kind))] = count;
   const std::set<std::string> clusters(data.clusters.begin(), data.clusters.end());
   json out = {
       {"name",
@@ -138,10 +132,8 @@ json DataJson(const EvaluationArguments& arguments, const data::TileDataset& dat
       {"per_class", per_class},
       {"clusters", patients ? "patient" : "tile"},
       {"height", data.images.size(2)},
-      {"width", data.images.size(3)},
-      {"left_out", dataset.counts().left_out},
-      {"converted", dataset.counts().converted},
-      {"problems", problems}};
+      {"width", data.images.size(3)}};
+  out.update(ProblemsJson(dataset));
   out["patients"] = patients ? json(clusters.size()) : json(nullptr);
   out["nuclei_from"] = !data.constructs.defined() ? ""
                        : arguments.masks == "segment"

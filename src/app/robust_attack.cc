@@ -25,17 +25,17 @@ using robustness::AttackRunResult;
 struct AttackArguments {
   TileArguments model;
   ImageArguments images;
-  std::string out, json, transform;
-  bool bounded = true, relative = true, reet = false;
+  std::string out, json, transform, compat = "none";
+  bool bounded = true, relative = true;
   int64_t batch = 64, target = 0;
   robustness::AttackOptions options;
 };
 
 std::shared_ptr<const robustness::ParameterSpace> MakeSpace(const AttackArguments& arguments) {
   if (arguments.transform.empty()) return robustness::MakePixelSpace();
-  const transforms::TransformOptions options{.compatibility =
-                                                 arguments.reet ? transforms::Compatibility::kReet
-                                                                : transforms::Compatibility::kNone};
+  const transforms::TransformOptions options{
+      .compatibility = arguments.compat == "reet" ? transforms::Compatibility::kReet
+                                                  : transforms::Compatibility::kNone};
   return robustness::MakeTransformSpace(
       transforms::MakeTransform(arguments.transform, options),
       {.bounded = arguments.bounded, .relative = arguments.relative});
@@ -109,8 +109,10 @@ void RunAttack(const AttackArguments& arguments) {
   const auto attack = robustness::MakeAttack(options, MakeSpace(arguments));
   const AttackRunResult run =
       robustness::RunAttackInBatches(*attack, *model, input, arguments.batch);
-  const nlohmann::json summary = Summary(arguments, run);
+  nlohmann::json summary = Summary(arguments, run);
+  summary.update(images.problem_counts);
   Print(arguments, run, summary);
+  if (!images.problems.empty()) fmt::print("{}\n", images.problems);
   if (!arguments.json.empty()) base::WriteFile(arguments.json, summary.dump(1) + "\n");
   if (!arguments.out.empty())
     model::WriteSafetensors(
@@ -136,7 +138,9 @@ void AddRobustAttack(CLI::App& robust) {
                     "keep the transform's parameters within their range");
   command->add_flag("--relative,!--no-relative", arguments->relative,
                     "budget and step in half ranges of each parameter, not its own units");
-  command->add_flag("--compat-reet", arguments->reet, "transforms as the REET package has them");
+  command->add_option("--compat", arguments->compat, "reet: transforms as that package has them")
+      ->check(CLI::IsMember({"none", "reet"}))
+      ->capture_default_str();
   command->add_option("--target", arguments->target, "class that the targeted objectives aim at")
       ->capture_default_str();
   command->add_option("--batch", arguments->batch, "images at a time")

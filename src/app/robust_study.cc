@@ -37,8 +37,8 @@ void RunMake(const MakeArguments& arguments) {
   const auto model = OpenClassifier(arguments.tiles);
   data::TileDataset dataset = OpenTiles(arguments.tiles, model->spec());
   std::vector<data::Tile> tiles;
-  for (data::Tile& tile : dataset.ReadAll()) {
-    if (tile.label >= 0) tiles.push_back(std::move(tile));
+  for (const int64_t i : LabelledTiles(dataset, arguments.tiles.tiles)) {
+    if (auto tile = dataset.Read(i)) tiles.push_back(std::move(*tile));
   }
   if (tiles.empty())
     Fail(ErrorKind::kBadInput, "{}: no labelled tile is usable", arguments.tiles.tiles);
@@ -66,16 +66,16 @@ void RunMake(const MakeArguments& arguments) {
   }
   page.name = "study-" + base::HashText(rows.dump()).substr(0, 8);
   base::WriteFile(out / "study.html", view::WriteStudyPage(page));
-  base::WriteFile(key, json({{"study", page.name},
-                             {"model", model->spec().name},
-                             {"options", base::FieldsToJson(arguments.options)},
-                             {"created_at", TimeNow()},
-                             {"unit", "largest change, grey levels"},
-                             {"trials", rows}})
-                               .dump(1) +
-                           "\n");
-  fmt::print("{} pairs in {}\nkey (keep it from the observers): {}\n", pairs.size(),
-             (out / "study.html").string(), key.string());
+  json about = json({{"study", page.name},
+                     {"model", model->spec().name},
+                     {"options", base::FieldsToJson(arguments.options)},
+                     {"created_at", TimeNow()},
+                     {"unit", "largest change, grey levels"},
+                     {"trials", rows}});
+  about.update(ProblemsJson(dataset));
+  base::WriteFile(key, about.dump(1) + "\n");
+  fmt::print("{} pairs in {}\nkey (keep it from the observers): {}\n{}\n", pairs.size(),
+             (out / "study.html").string(), key.string(), DescribeProblems(dataset));
 }
 
 struct ScoreArguments {

@@ -158,11 +158,14 @@ void Print(const UniversalArguments& arguments, const std::vector<BudgetResult>&
   fmt::print("no budget tried flips {:.0f}%\n", 100 * arguments.goal);
 }
 
-void Write(const UniversalArguments& arguments, const std::vector<BudgetResult>& results) {
+void Write(const UniversalArguments& arguments, const std::vector<BudgetResult>& results,
+           const LabelledImages& train, const LabelledImages& test) {
   if (!arguments.json.empty()) {
     nlohmann::json json = {{"model", arguments.model.model},
                            {"options", base::FieldsToJson(arguments.options)},
                            {"goal", arguments.goal},
+                           {"training_tiles", train.problem_counts},
+                           {"test_tiles", test.problem_counts},
                            {"budgets", nlohmann::json::array()}};
     for (const BudgetResult& result : results) json["budgets"].push_back(ToJson(result));
     base::WriteFile(arguments.json, json.dump(1) + "\n");
@@ -214,7 +217,10 @@ void RunUniversal(const UniversalArguments& arguments) {
   }
   progress.Finish();
   Print(arguments, results);
-  Write(arguments, results);
+  for (const auto& [name, images] : {std::pair{"training", &train}, std::pair{"test", &test}}) {
+    if (!images->problems.empty()) fmt::print("{} tiles, {}\n", name, images->problems);
+  }
+  Write(arguments, results, train, test);
 }
 
 }  // namespace
