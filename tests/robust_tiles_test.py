@@ -103,7 +103,7 @@ def check_slide(slide):
            [row["probability many_atypical"] for row in found])
     expect("the same places", [(row["x"], row["y"]) for row in made] == [(row["x"], row["y"]) for row in found])
     run("tiles", slide, "--out", "named", "--size", 96, "--limit", 3, "--label", "few_atypical")
-    expect_in("few_atypical      3", run("check", "--tiles", "named"))
+    expect_in("few_atypical       3", run("check", "--tiles", "named"))
     for command in (("attack", "--attack", "fgsm"), ("evaluate", "--out", "no"), ("study", "make", "--out", "no"),
                     ("train", "--out", "no"), ("check", "--require-declared")):
         expect_in("label", run(*command, "--tiles", slide, fails=True))
