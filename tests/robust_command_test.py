@@ -1,0 +1,212 @@
+"""`assay robust` as a user types it: check, attack, universal, apply, nuclei and study, on the shipped classifier and a few
+generated tiles; then the commands of the golden files, where ../shared is there; then what a user gets wrong.
+Usage: robust_command_test.py SOURCE_DIR ASSAY"""
+import array
+import json
+import math
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+
+source, assay = map(pathlib.Path, sys.argv[1:3])
+shared = source.parent / "shared"
+os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+problems = []
+CODES = {"F32": "f", "F64": "d", "I64": "q"}
+
+
+def run(*words, fails=False):
+    """What the command prints; standard error too, as a user sees it."""
+    words = ["robust", *map(str, words)]
+    done = subprocess.run([assay, *words], capture_output=True, text=True, cwd=folder)
+    if (done.returncode != 0) != fails or done.returncode < 0:
+        problems.append(f"assay {' '.join(words)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def refused(parts, *words):
+    message = run(*words, fails=True)
+    for part in parts:
+        expect(part in message, f"assay robust {' '.join(map(str, words))}: '{part}' is not in: {message}")
+
+
+def expect(true, what):
+    if not true:
+        problems.append(what)
+
+
+def read_json(name):
+    return json.loads((folder / name).read_text())
+
+
+def tensors(file):
+    """{name: (type, shape, values)} and the metadata."""
+    data = pathlib.Path(file).read_bytes()
+    begin = 8 + struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:begin])
+    metadata = header.pop("__metadata__", {})
+    found = {}
+    for name, info in header.items():
+        low, high = info["data_offsets"]
+        found[name] = info["dtype"], info["shape"], array.array(CODES[info["dtype"]], data[begin + low:begin + high])
+    return found, metadata
+
+
+def write_tensors(name, wanted):
+    header, body = {}, b""
+    for key, (dtype, shape, values) in wanted.items():
+        data = array.array(CODES[dtype], values).tobytes()
+        header[key] = {"dtype": dtype, "shape": shape, "data_offsets": [len(body), len(body) + len(data)]}
+        body += data
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    (folder / name).write_bytes(struct.pack("<Q", len(text)) + text + body)
+
+
+def farthest(found, expected):
+    """Largest difference of two tensors of the same shape."""
+    if found[1] != expected[1] or len(found[2]) != len(expected[2]):
+        return math.inf
+    return max(abs(a - b) for a, b in zip(found[2], expected[2]))
+
+
+def check_clean():
+    run("synthesize", "--out", "tiles", "--tiles", "12", "--seed", "5")
+    run("synthesize", "--out", "others", "--tiles", "8", "--seed", "6")
+    said = run("check", "--tiles", "tiles", "--json", "check.json")
+    found = read_json("check.json")
+    expect("for demonstration" in said, f"check does not say what the classifier is:\n{said}")
+    expect(found["tiles"] == 12 and found["accuracy"] == found["correct"] / 12, f"check: {found}")
+    expect(sum(row["tiles"] for row in found["by_class"]) == 12, f"check: {found['by_class']}")
+
+
+def check_attack():
+    attack = ["attack", "--tiles", "tiles", "--limit", "4", "--epsilon", "4/255"]
+    said = run(*attack, "--attack", "fgsm", "--json", "fgsm.json", "--out", "fgsm.safetensors")
+    found = read_json("fgsm.json")
+    expect(found["images"] == 4 and found["robust_right"] <= found["clean_right"], f"fgsm: {found}")
+    expect(f"({found['clean_right']}/4)" in said and f"({found['robust_right']}/4)" in said, f"fgsm: {said}")
+    out, _ = tensors(folder / "fgsm.safetensors")
+    expect(out["fgsm_adv"][1] == [4, 3, 96, 96], f"fgsm_adv: {out['fgsm_adv'][1]}")
+    expect(min(out["fgsm_adv"][2]) >= 0 and max(out["fgsm_adv"][2]) <= 1, "fgsm_adv leaves the range")
+    # The written images are answered as the file says.
+    write_tensors("attacked.safetensors", {"input": out["fgsm_adv"],
+                                           "labels": ("I64", [4], [int(i % 2) for i in range(4)])})
+    run("attack", "--input", "attacked.safetensors", "--attack", "fgsm", "--epsilon", "0", "--out", "again.safetensors")
+    again, _ = tensors(folder / "again.safetensors")
+    expect(farthest(again["clean_logits"], out["fgsm_logits"]) < 1e-3, "fgsm_logits are not those of fgsm_adv")
+    run(*attack, "--attack", "pgd", "--steps", "3", "--json", "pgd.json")
+    expect(read_json("pgd.json")["robust_right"] <= found["robust_right"], "PGD is weaker than FGSM")
+
+
+def check_universal():
+    said = run("universal", "--train-tiles", "tiles", "--test-tiles", "others", "--epochs", "2", "--controls", "1",
+               "--budgets", "8/255,32/255", "--json", "u.json", "--svg", "u.svg", "--out", "u.safetensors")
+    found = read_json("u.json")
+    out, metadata = tensors(folder / "u.safetensors")
+    expect(out["perturbations"][1] == [2, 3, 96, 96] and metadata["norm"] == "linf", f"universal: {metadata}")
+    values = out["perturbations"][2]
+    for row, (budget, part) in enumerate(zip((8, 32), (values[:len(values) // 2], values[len(values) // 2:]))):
+        expect(max(map(abs, part)) <= budget / 255 + 1e-6, f"universal {budget}: {max(map(abs, part)) * 255} grey levels")
+        score = found["budgets"][row]
+        expect(score["right"] and sum(score["flipped_by_class"]) == score["flipped"], f"universal: {score}")
+        expect(f"({score['flipped']}/{score['right']})" in said, f"universal: {score} is not in\n{said}")
+    expect("<svg" in (folder / "u.svg").read_text(), "u.svg")
+    refused(["training images as well"], "universal", "--train-tiles", "tiles", "--test-tiles", "tiles")
+
+
+def check_apply():
+    listed = run("apply", "--list")
+    expect("brightness" in listed and "jpeg" in listed, f"apply --list:\n{listed}")
+    values = [i / 191 for i in range(192)]
+    write_tensors("in.safetensors", {"input": ("F32", [1, 3, 8, 8], values), "weights": ("F32", [1, 1], [0.25])})
+    run("apply", "in.safetensors", "--transform", "mean", "--out", "out.safetensors")
+    out, _ = tensors(folder / "out.safetensors")
+    expect(max(abs(a - min(1, b + 0.25)) for a, b in zip(out["output"][2], values)) < 1e-6, "mean does not add 0.25")
+    refused(["angle"], "apply", "in.safetensors", "--transform", "rotate", "--out", "out.safetensors")
+
+
+def check_nuclei():
+    said = run("nuclei", "--images", "tiles/tiles", "--masks", "tiles/masks", "--out", "nuclei")
+    found = read_json("nuclei/nuclei.json")
+    expect(len(found["images"]) == 12 and len(list((folder / "nuclei/labels").glob("*.png"))) == 12, "nuclei: not 12 images")
+    expect(found["pooled"]["f1"] > 0.5, f"nuclei of generated tiles: {found['pooled']}\n{said}")
+
+
+def answer(trials, study, right):
+    rows = [f"{study},{t['trial']},{t['altered'] if right(t) else 3 - t['altered']},900,me" for t in trials]
+    (folder / "answers.csv").write_text("study,trial,choice,milliseconds,person\n" + "\n".join(rows) + "\n")
+    return run("study", "score", "--key", "study.key.json", "--answers", "answers.csv", "--json", "score.json")
+
+
+def check_study():
+    run("study", "make", "--tiles", "tiles", "--levels", "2,8,32", "--trials", "8", "--steps", "2", "--out", "study")
+    key = read_json("study.key.json")
+    trials = key["trials"]
+    expect(len(trials) == 24 and len(list((folder / "study/pairs").glob("*.png"))) == 48, f"study: {len(trials)} trials")
+    page = (folder / "study/study.html").read_text()
+    expect("<script src" not in page and "altered\":" not in page, "the page loads scripts or tells the key")
+    for trial in trials:
+        pair = [(folder / f"study/pairs/{trial['trial']:04}-{i}.png").read_bytes() for i in (1, 2)]
+        expect(pair[0] != pair[1] and trial["rmse_grey"] > 0, f"pair {trial} is one picture twice")
+    # An observer who sees changes of 8 grey levels and more.
+    said = answer(trials, key["study"], lambda trial: trial["level"] >= 8 or trial["trial"] % 2)
+    found = read_json("score.json")
+    expect(found["trials"] == 24 and 1 < found["threshold"] < 32, f"study score: {found}")
+    expect("threshold (75% correct)" in said, said)
+    refused(["nothing.csv"], "study", "score", "--key", "study.key.json", "--answers", "nothing.csv")
+
+
+def check_transform_goldens():
+    for name, transform in [("Stain_a_idc50", "Stain"), ("Rotate_cifar32", "Rotate")]:
+        golden, _ = tensors(shared / f"golden/reet/{name}.safetensors")
+        expected = golden.pop("output")
+        write_tensors("in.safetensors", golden)
+        run("apply", "in.safetensors", "--transform", transform, "--compat", "reet", "--out", "out.safetensors")
+        found, _ = tensors(folder / "out.safetensors")
+        distance = farthest(found["output"], expected)
+        expect(distance <= 1e-5 * 255, f"apply {name}: differs by {distance} of 255")
+
+
+def check_attack_goldens():
+    for name in ("cifar_resnet20", "idc_resnet18w16"):
+        golden, metadata = tensors(shared / f"golden/attacks/{name}.safetensors")
+        facts = json.loads((shared / f"golden/attacks/{name}.json").read_text())
+        write_tensors("in.safetensors", {key: golden[key] for key in ("input", "labels")})
+        step, steps = f"{float(metadata['alpha']) * 255:.9g}/255", int(metadata["steps"])
+        run("attack", "--model", shared / f"models/{name}.pt", "--input", "in.safetensors", "--attack", "pgd", "--norm",
+            "linf", "--epsilon", metadata["eps"], "--step", step, "--steps", steps, "--no-random-start", "--last-iterate",
+            "--out", "out.safetensors")
+        found, _ = tensors(folder / "out.safetensors")
+        for key, allowed in [("clean_logits", 1e-4), ("clean_loss", 1e-4), ("fgsm_logits", 1e-3), ("pgd_logits", 2e-3),
+                             ("pgd_loss", 2e-3), ("grad", 1e-4 * max(map(abs, golden["grad"][2])) + 1e-7)]:
+            distance = farthest(found[key], golden[key])
+            expect(distance <= allowed, f"attack {name}: {key} differs by {distance}; allowed {allowed}")
+        shares = facts["pgd_share_of_values_differing_float32_vs_float64_per_step"]
+        a, b = found["pgd_adv"][2], golden["pgd_adv"][2]
+        expect(found["pgd_adv"][1] == golden["pgd_adv"][1], f"attack {name}: pgd_adv {found['pgd_adv'][1]}")
+        size = len(b) // steps
+        for i in range(steps):
+            off = sum(abs(x - y) > 1e-5 for x, y in zip(a[i * size:(i + 1) * size], b[i * size:(i + 1) * size])) / size
+            expect(off <= 2 * shares[i] + 1e-4, f"attack {name}: {off} of the values differ at step {i}")
+
+
+with tempfile.TemporaryDirectory() as name:
+    folder = pathlib.Path(name)
+    check_clean()
+    check_attack()
+    check_universal()
+    check_apply()
+    check_nuclei()
+    check_study()
+    with_goldens = (shared / "golden/attacks").exists() and (shared / "models/cifar_resnet20.pt").exists()
+    if with_goldens:
+        check_transform_goldens()
+        check_attack_goldens()
+if problems:
+    print(f"{len(problems)} problems", *problems[:20], sep="\n")
+    sys.exit(1)
+print("the commands work" + ("" if with_goldens else "; SKIPPED the golden files: ../shared is not there"))
