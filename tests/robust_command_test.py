@@ -6,12 +6,13 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 
-source, assay = map(pathlib.Path, sys.argv[1:3])
+source, assay = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
 shared = source.parent / "shared"
 os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 problems = []
@@ -81,6 +82,27 @@ def check_clean():
     expect("for demonstration" in said, f"check does not say what the classifier is:\n{said}")
     expect(found["tiles"] == 12 and found["accuracy"] == found["correct"] / 12, f"check: {found}")
     expect(sum(row["tiles"] for row in found["by_class"]) == 12, f"check: {found['by_class']}")
+    expect("too few tiles to tell (12)" in said and found["reproduces_declared"] is None, f"12 tiles tell:\n{said}")
+    refused(["12 tiles are too few to tell"], "check", "--tiles", "tiles", "--require-declared")
+
+
+def check_declared():
+    """A declared accuracy that is wrong is named by check, attack and evaluate, also on a few tiles."""
+    shutil.copytree(source / "models/assay-he", folder / "wrong")
+    sidecar = read_json("wrong/assay-he.json")
+    sidecar["clean_accuracy"] = {"some tiles": 0.1}
+    (folder / "wrong/assay-he.json").write_text(json.dumps(sidecar))
+    model = ["--model", "wrong", "--tiles", "tiles"]
+    expect("NOT reproduced" in run("check", *model), "check: a wrong declared accuracy is not named")
+    flag = "the sidecar declares 0.1000 (some tiles), and chance does not explain"
+    said = run("attack", *model, "--limit", "6", "--attack", "fgsm", "--epsilon", "1/255", "--json", "declared.json")
+    expect(flag in said and any(flag in x for x in read_json("declared.json")["flags"]), f"attack does not warn:\n{said}")
+    run("evaluate", *model, "--limit", "6", "--attacks", "fgsm", "--transforms", "none", "--saliency", "none", "--masks",
+        "none", "--no-curves", "--resamples", "20", "--out", "evaluation")
+    flags = json.dumps(read_json("evaluation/report.json"))
+    expect(flag in flags, "evaluate does not flag the declared accuracy")
+    said = run("attack", "--tiles", "tiles", "--limit", "6", "--attack", "fgsm", "--epsilon", "1/255")
+    expect("the sidecar declares" not in said, f"attack doubts a right accuracy:\n{said}")
 
 
 def check_attack():
@@ -100,11 +122,39 @@ def check_attack():
     expect(farthest(again["clean_logits"], out["fgsm_logits"]) < 1e-3, "fgsm_logits are not those of fgsm_adv")
     run(*attack, "--attack", "pgd", "--steps", "3", "--json", "pgd.json")
     expect(read_json("pgd.json")["robust_right"] <= found["robust_right"], "PGD is weaker than FGSM")
+    values = out["fgsm_adv"][2][:]
+    values[7] = math.nan
+    write_tensors("nan.safetensors", {"input": ("F32", [4, 3, 96, 96], values), "labels": ("I64", [4], [0] * 4)})
+    refused([f"1 of {len(values)} image values are not finite"], "attack", "--input", "nan.safetensors")
+
+
+def check_targeted():
+    write_tensors("ones.safetensors", {"input": ("F32", [2, 3, 96, 96], [0.5] * (2 * 3 * 96 * 96)),
+                                       "labels": ("I64", [2], [1, 1])})
+    labels = [row.split(",")[1] for row in (folder / "tiles/manifest.csv").read_text().splitlines()[1:]]
+    targeted = ["attack", "--attack", "pgd", "--objective", "targeted", "--target", "1", "--epsilon", "8/255"]
+    said = run(*targeted, "--tiles", "tiles", "--json", "targeted.json")
+    found = read_json("targeted.json")
+    expect(found["left_out_at_target"] == labels.count("1") and found["images"] == labels.count("0"), f"left out: {found}")
+    expect("accuracy" not in said and "answered with 1 (atypical)" in said, f"the heading of a targeted attack:\n{said}")
+    expect(f"{labels.count('1')} left out" in said and "robust_right" not in found, f"targeted: {found}")
+    expect(found["attacked_at_target"] >= max(1, found["clean_at_target"]), f"PGD reaches no target: {found}")
+    expect(f"({found['attacked_at_target']}/{found['images']})" in said, f"targeted:\n{said}")
+    refused(["label of all 2 images is 1"], *targeted, "--input", "ones.safetensors")
+    refused(["--target is 2"], *targeted[:5], "--target", "2", "--tiles", "tiles")
+
+
+def check_units():
+    """A median distance says of what."""
+    found = run("attack", "--tiles", "tiles", "--transform", "stain", "--attack", "pgd", "--epsilon", "2", "--steps", "5")
+    expect("half ranges of the parameters" in found, f"no unit of a transform's distance:\n{found}")
+    found = run("attack", "--tiles", "tiles", "--attack", "pgd", "--norm", "l2", "--epsilon", "5", "--steps", "5")
+    expect("of image values in [0, 1]" in found, f"no unit of a distance:\n{found}")
 
 
 def check_universal():
     said = run("universal", "--train-tiles", "tiles", "--test-tiles", "others", "--epochs", "2", "--controls", "1",
-               "--budgets", "8/255,32/255", "--json", "u.json", "--svg", "u.svg", "--out", "u.safetensors")
+               "--budgets", "8/255,32/255", "--transfer", "default", "--json", "u.json", "--svg", "u.svg", "--out", "u.safetensors")
     found = read_json("u.json")
     out, metadata = tensors(folder / "u.safetensors")
     expect(out["perturbations"][1] == [2, 3, 96, 96] and metadata["norm"] == "linf", f"universal: {metadata}")
@@ -114,8 +164,14 @@ def check_universal():
         score = found["budgets"][row]
         expect(score["right"] and sum(score["flipped_by_class"]) == score["flipped"], f"universal: {score}")
         expect(f"({score['flipped']}/{score['right']})" in said, f"universal: {score} is not in\n{said}")
-    expect("<svg" in (folder / "u.svg").read_text(), "u.svg")
+        transfer = score["transfer"][0]["flip_share"]
+        expect(transfer == score["flip_share"], f"transfer to itself: {transfer}, not {score['flip_share']}")
+    expect(said.count("for demonstration") == 2, f"a demonstration classifier to transfer to is not named:\n{said}")
+    expect("ordinary" in said and found["class_names"] == ["ordinary", "atypical"], f"universal names no class:\n{said}")
+    expect("universal at 0: 0.0%" in (folder / "u.svg").read_text(), "u.svg does not begin at no change")
     refused(["training images as well"], "universal", "--train-tiles", "tiles", "--test-tiles", "tiles")
+    write_tensors("small.safetensors", {"input": ("F32", [1, 3, 32, 32], [0.5] * 3072), "labels": ("I64", [1], [0])})
+    refused(["[3, 96, 96]", "[3, 32, 32]"], "universal", "--train-tiles", "tiles", "--test-input", "small.safetensors")
 
 
 def check_apply():
@@ -157,6 +213,9 @@ def check_study():
     found = read_json("score.json")
     expect(found["trials"] == 24 and 1 < found["threshold"] < 32, f"study score: {found}")
     expect("threshold (75% correct)" in said, said)
+    said = answer(trials, key["study"], lambda trial: True)
+    expect("below 2 grey levels" in said, f"all seen, from the lowest level on:\n{said}")
+    expect(read_json("score.json")["threshold_beyond_levels"] == "below 2", "study score: the threshold is not marked")
     refused(["nothing.csv"], "study", "score", "--key", "study.key.json", "--answers", "nothing.csv")
 
 
@@ -172,6 +231,8 @@ def check_transform_goldens():
 
 
 def check_attack_goldens():
+    refused(["cifar_resnet20 has 10 classes"], "universal", "--train-tiles", "tiles", "--test-tiles", "others",
+            "--transfer", shared / "models/cifar_resnet20.pt")
     for name in ("cifar_resnet20", "idc_resnet18w16"):
         golden, metadata = tensors(shared / f"golden/attacks/{name}.safetensors")
         facts = json.loads((shared / f"golden/attacks/{name}.json").read_text())
@@ -194,18 +255,17 @@ def check_attack_goldens():
             expect(off <= 2 * shares[i] + 1e-4, f"attack {name}: {off} of the values differ at step {i}")
 
 
+CHECKS = [check_clean, check_declared, check_attack, check_targeted, check_units, check_universal, check_apply, check_nuclei,
+          check_study]
+GOLDENS = [check_transform_goldens, check_attack_goldens]
 with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
-    check_clean()
-    check_attack()
-    check_universal()
-    check_apply()
-    check_nuclei()
-    check_study()
     with_goldens = (shared / "golden/attacks").exists() and (shared / "models/cifar_resnet20.pt").exists()
-    if with_goldens:
-        check_transform_goldens()
-        check_attack_goldens()
+    for check in CHECKS + (GOLDENS if with_goldens else []):
+        try:
+            check()
+        except (OSError, LookupError, ValueError) as error:  # of a file that a failed command did not write
+            problems.append(f"{check.__name__}: {error!r}")
 if problems:
     print(f"{len(problems)} problems", *problems[:20], sep="\n")
     sys.exit(1)
