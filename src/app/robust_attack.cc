@@ -67,8 +67,8 @@ struct Subjects {
   std::optional<std::string> doubt;  // about the clean accuracy of all the images
 };
 
-Subjects ChooseSubjects(const AttackArguments& arguments, const model::ImageClassifier& model) {
-  const LabelledImages images = ReadImages(arguments.images, model.spec());
+Subjects ChooseSubjects(const AttackArguments& arguments, const model::ImageClassifier& model,
+                        const LabelledImages& images) {
   Subjects out{.input = {.images = images.images, .labels = images.labels}};
   robustness::CheckInput(out.input);
   const at::Tensor fooled = measure::Fooled(
@@ -171,10 +171,11 @@ void Print(const AttackArguments& arguments, const model::ImageSpec& spec,
 
 void RunAttack(const AttackArguments& arguments) {
   const auto model = OpenClassifier(arguments.model);
+  const LabelledImages images = ReadImages(arguments.images, model->spec());
   robustness::AttackOptions options = arguments.options;
   options.keep_trajectory = options.attack == "pgd" && !arguments.out.empty();
   const auto attack = robustness::MakeAttack(options, MakeSpace(arguments));
-  const Subjects subjects = ChooseSubjects(arguments, *model);
+  const Subjects subjects = ChooseSubjects(arguments, *model, images);
   const robustness::AttackInput& input = subjects.input;
   const AttackRunResult run =
       robustness::RunAttackInBatches(*attack, *model, input, arguments.batch);
