@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "data/tile_image.h"
 #include "model/safetensors.h"
+#include "robustness/clean_check.h"
 #include "robustness/constructs.h"
 #include "robustness/tile_batch.h"
 
@@ -151,15 +152,13 @@ json ModelJson(const std::string& path, const model::ImageSpec& spec, int64_t po
 }
 
 std::vector<std::string> GeneralFlags(const model::ImageClassifier& model,
-                                      const EvaluationData& data, int64_t limit) {
+                                      const EvaluationData& data) {
   std::vector<std::string> flags;
-  const double accuracy = measure::Accuracy(data.clean, measure::AllOf(data.clean)).value_or(0);
-  const auto declared = model.spec().clean_accuracy;
-  if (declared && limit == 0 &&
-      std::abs(accuracy - *declared) > 0.0005 + 1.0 / static_cast<double>(data.size())) {
-    flags.push_back(fmt::format("clean accuracy is {:.4f}; the sidecar declares {:.4f} ({})",
-                                accuracy, *declared, model.spec().clean_data));
-  }
+  const auto right = static_cast<int64_t>(
+      std::llround(measure::Accuracy(data.clean, measure::AllOf(data.clean)).value_or(0) *
+                   static_cast<double>(data.size())));
+  if (const auto off = robustness::ContradictionOf(model.spec(), right, data.size()))
+    flags.push_back(*off);
   if (model.spec().demonstration)
     flags.push_back("the classifier was trained on generated tiles, for demonstration only");
   if (model.spec().gives_probabilities)
@@ -225,7 +224,7 @@ PreparedEvaluation PrepareEvaluation(const EvaluationArguments& arguments) {
   out.subject.intended_use = arguments.intended_use.empty() ? kIntendedUse : arguments.intended_use;
   out.subject.assay_version = ASSAY_VERSION;
   out.subject.created_at = TimeNow();
-  out.subject.flags = GeneralFlags(model, data, arguments.limit);
+  out.subject.flags = GeneralFlags(model, data);
   if (!arguments.universal.empty()) out.subject.more.push_back(ReadUniversal(arguments.universal));
   out.problems = DescribeProblems(dataset);
   return out;

@@ -2,7 +2,6 @@
 // labels, as on a whole slide: what does it answer?
 #include <fmt/core.h>
 
-#include <cmath>
 #include <functional>
 #include <memory>
 
@@ -17,6 +16,8 @@
 
 namespace assay::app {
 namespace {
+
+using robustness::DeclaredVerdict;
 
 struct CheckArguments {
   TileArguments tiles;
@@ -36,18 +37,14 @@ nlohmann::json ToJson(const robustness::CleanCheck& check, const data::TileDatas
                         {"highest", check.highest}, {"by_class", by_class}};
   out.update(ProblemsJson(tiles));
   if (spec.clean_accuracy) out["declared_accuracy"] = *spec.clean_accuracy;
-  if (check.reproduces) out["reproduces_declared"] = *check.reproduces;
+  if (check.declared) {
+    const bool told = *check.declared != DeclaredVerdict::kTooFewToTell;
+    out["reproduces_declared"] =
+        told ? nlohmann::json(*check.declared == DeclaredVerdict::kReproduced) : nlohmann::json();
+    out["declared_verdict"] =
+        robustness::DescribeVerdict(*check.declared, check.correct, check.tiles);
+  }
   return out;
-}
-
-std::string Verdict(const robustness::CleanCheck& check, double declared) {
-  if (*check.reproduces) return "reproduced";
-  const double chance =
-      1.96 * std::sqrt(declared * (1 - declared) / static_cast<double>(check.tiles));
-  if (std::abs(check.accuracy() - declared) > chance) return "NOT reproduced on these tiles";
-  return fmt::format(
-      "not reproduced exactly; {:.4f} is as near as {} other tiles can be expected to be",
-      check.accuracy(), check.tiles);
 }
 
 void PrintCheck(const robustness::CleanCheck& check, const model::ImageClassifier& classifier) {
@@ -74,7 +71,7 @@ void PrintCheck(const robustness::CleanCheck& check, const model::ImageClassifie
   } else {
     fmt::print("declared accuracy {:.4f}{}: {}\n", *spec.clean_accuracy,
                spec.clean_data.empty() ? "" : " (" + spec.clean_data + ")",
-               Verdict(check, *spec.clean_accuracy));
+               robustness::DescribeVerdict(*check.declared, check.correct, check.tiles));
   }
 }
 
@@ -167,13 +164,16 @@ void CheckLabelled(const CheckArguments& arguments, const model::ImageClassifier
   if (!arguments.json.empty())
     base::WriteFile(arguments.json, ToJson(check, tiles, classifier.spec()).dump(1) + "\n");
   if (!arguments.csv.empty()) Predict(arguments, classifier, tiles);
-  if (arguments.require_declared && !check.reproduces.value_or(false)) {
+  if (arguments.require_declared && check.declared != DeclaredVerdict::kReproduced) {
     base::Fail(base::ErrorKind::kBadInput,
-               "{}: the declared accuracy is {}; these tiles give {:.4f}", arguments.tiles.model,
+               "{}: the declared accuracy is {}; these tiles give {:.4f}{}", arguments.tiles.model,
                classifier.spec().clean_accuracy
                    ? fmt::format("{:.4f}", *classifier.spec().clean_accuracy)
                    : "not said",
-               check.accuracy());
+               check.accuracy(),
+               check.declared == DeclaredVerdict::kTooFewToTell
+                   ? fmt::format(", and {} tiles are too few to tell", check.tiles)
+                   : "");
   }
 }
 
@@ -203,7 +203,7 @@ void AddRobustCheck(CLI::App& robust) {
   command->add_option("--csv", arguments->csv,
                       "write every tile's place and probabilities to this file too");
   command->add_flag("--require-declared", arguments->require_declared,
-                    "fail unless the declared accuracy is reproduced");
+                    "fail unless the declared accuracy is reproduced, on enough tiles to tell");
   command->callback([arguments] { RunCheck(*arguments); });
 }
 

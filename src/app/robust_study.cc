@@ -132,6 +132,14 @@ std::vector<Answer> ReadAnswers(const fs::path& file, const std::string& study) 
   return out;
 }
 
+// "below 2" or "above 16" where the threshold lies outside the levels that were shown, and the
+// fitted value is the form of the curve, not an observation; else empty. rows: by rising level.
+std::string BeyondLevels(double threshold, const std::vector<measure::LevelAnswers>& rows) {
+  if (threshold < rows.front().level) return fmt::format("below {:g}", rows.front().level);
+  if (threshold > rows.back().level) return fmt::format("above {:g}", rows.back().level);
+  return "";
+}
+
 void RunScore(const ScoreArguments& arguments) {
   const json key = base::ReadJson(arguments.key);
   struct Truth {
@@ -189,9 +197,12 @@ void RunScore(const ScoreArguments& arguments) {
     return value ? fmt::format("{:.3g}", *value) : std::string("open");
   };
   fmt::print("{}", FormatTable(table));
-  fmt::print(
-      "threshold (75% correct): {:.3g} grey levels, 95% {} to {}; slope {:.2f}, lapse {:.3f}\n",
-      fit.threshold, bound(fit.low), bound(fit.high), fit.function.slope, fit.function.lapse);
+  const std::string beyond = BeyondLevels(fit.threshold, rows);
+  fmt::print("threshold (75% correct): {} grey levels, 95% {} to {}; slope {:.2f}, lapse {:.3f}\n",
+             beyond.empty() ? fmt::format("{:.3g}", fit.threshold) : beyond, bound(fit.low),
+             bound(fit.high), fit.function.slope, fit.function.lapse);
+  if (!beyond.empty())
+    fmt::print("no level tried reaches that far: the study bounds the threshold on one side\n");
   if (!fit.above_chance)
     fmt::print("these answers do not differ from guessing: the threshold means nothing\n");
   if (arguments.json.empty()) return;
@@ -200,6 +211,7 @@ void RunScore(const ScoreArguments& arguments) {
   };
   base::WriteFile(arguments.json, json({{"study", study},
                                         {"threshold", fit.threshold},
+                                        {"threshold_beyond_levels", beyond},
                                         {"low", number(fit.low)},
                                         {"high", number(fit.high)},
                                         {"slope", fit.function.slope},
