@@ -135,9 +135,10 @@ def check_targeted():
     targeted = ["attack", "--attack", "pgd", "--objective", "targeted", "--target", "1", "--epsilon", "8/255"]
     said = run(*targeted, "--tiles", "tiles", "--json", "targeted.json")
     found = read_json("targeted.json")
-    expect(found["left_out_at_target"] == labels.count("1") and found["images"] == labels.count("0"), f"left out: {found}")
-    expect("accuracy" not in said and "answered with 1 (atypical)" in said, f"the heading of a targeted attack:\n{said}")
-    expect(f"{labels.count('1')} left out" in said and "robust_right" not in found, f"targeted: {found}")
+    expect(found["left_out_at_target"] == labels.count("many_atypical") and
+           found["images"] == labels.count("few_atypical"), f"left out: {found}")
+    expect("accuracy" not in said and "answered with 1 (many_atypical)" in said, f"the heading of a targeted attack:\n{said}")
+    expect(f"{labels.count('many_atypical')} left out" in said and "robust_right" not in found, f"targeted: {found}")
     expect(found["attacked_at_target"] >= max(1, found["clean_at_target"]), f"PGD reaches no target: {found}")
     expect(f"({found['attacked_at_target']}/{found['images']})" in said, f"targeted:\n{said}")
     refused(["label of all 2 images is 1"], *targeted, "--input", "ones.safetensors")
@@ -167,7 +168,8 @@ def check_universal():
         transfer = score["transfer"][0]["flip_share"]
         expect(transfer == score["flip_share"], f"transfer to itself: {transfer}, not {score['flip_share']}")
     expect(said.count("for demonstration") == 2, f"a demonstration classifier to transfer to is not named:\n{said}")
-    expect("few_atypical" in said and found["class_names"] == ["few_atypical", "many_atypical"], f"universal names no class:\n{said}")
+    expect("few_atypical" in said and found["class_names"] == ["few_atypical", "many_atypical"],
+           f"universal names no class:\n{said}")
     expect("universal at 0: 0.0%" in (folder / "u.svg").read_text(), "u.svg does not begin at no change")
     refused(["training images as well"], "universal", "--train-tiles", "tiles", "--test-tiles", "tiles")
     write_tensors("small.safetensors", {"input": ("F32", [1, 3, 32, 32], [0.5] * 3072), "labels": ("I64", [1], [0])})
