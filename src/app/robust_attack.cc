@@ -91,6 +91,14 @@ void Print(const AttackArguments& arguments, const AttackRunResult& run,
                arguments.options.norm, median);
     if (arguments.transform.empty() && arguments.options.norm == "linf")
       fmt::print("  = {:.3g} grey levels of 255\n", median * 255);
+    // The least change lies on the boundary, where rounding decides.
+    const std::string& attack = arguments.options.attack;
+    const int64_t computed = summary.at("robust_right"), stored = summary.at("robust_right_png");
+    if ((attack == "ddn" || attack == "deepfool" || attack == "bisection") && stored > computed)
+      fmt::print(
+          "warning: the distance is before rounding: {} of the images found are right again as "
+          "8-bit files\n",
+          stored - computed);
   }
   fmt::print("{} forwards, {} backwards of single images, {:.2f} s, {:.0f}% inside the model\n",
              run.result.calls.forwards, run.result.calls.backwards, run.seconds,
