@@ -55,14 +55,20 @@ std::string MinimalEnergy(const json& item, int number) {
                    .curves = {curve},
                    .width_px = 420,
                    .id = fmt::format("least-{}", number)};
-  return Figure(ReportText(item, "title"), chart) +
+  std::string by;
+  const json from = least.value("from", json::object());
+  for (const auto& [name, tiles] : from.items())
+    by += fmt::format("{}{} {}", by.empty() ? " Found by " : ", ", name, tiles.dump());
+  if (!by.empty()) by += ".";
+  return Figure("Least energy that fools", chart) +
          fmt::format(
              "<p class=\"quiet\">{} of {} correctly classified tiles fooled after rounding "
-             "to 8 bits; median {} grey levels RMSE, 80% between {} and {}.</p>\n",
+             "to 8 bits, each by the least of all pixel attacks at all their strengths; median {} "
+             "grey levels RMSE, 80% between {} and {}.{}</p>\n",
              FormatCount(static_cast<int64_t>(count)), FormatCount(static_cast<int64_t>(correct)),
              FormatNumber(ReportNumber(least, "median"), 2),
              FormatNumber(ReportNumber(least, "p10"), 2),
-             FormatNumber(ReportNumber(least, "p90"), 2));
+             FormatNumber(ReportNumber(least, "p90"), 2), EscapeMarkup(by));
 }
 
 std::string ByNuclei(const json& report) {
@@ -151,7 +157,7 @@ std::string RobustnessConstructs(const json& report) {
     if (!item.contains("constructs") || item["constructs"].empty()) continue;
     rows += fmt::format("<tr><th scope=\"row\">{}</th>", EscapeMarkup(ReportText(item, "title")));
     for (const json& part : item["constructs"]) {
-      rows += fmt::format("<td>{} <small>{}% of energy on {}% of area</small></td>",
+      rows += fmt::format("<td>{} <small>{} on {}</small></td>",
                           FormatNumber(ReportNumber(part, "density_ratio"), 2),
                           Percent(ReportNumber(part, "energy_share")),
                           Percent(ReportNumber(part, "area_share")));
@@ -175,7 +181,7 @@ std::string RobustnessConstructs(const json& report) {
       rows +
       "</tbody></table></div>\n<p class=\"quiet\">Density of energy against the whole tile: above "
       "1 "
-      "the change prefers that construct. " +
+      "the change prefers that construct. Small: percent of the energy on percent of the area. " +
       EscapeMarkup(ReportText(report["data"], "nuclei_from")) + "</p>\n";
   if (!confined.empty()) {
     out +=
