@@ -38,7 +38,7 @@ std::string MeanOf(const json& summary) {
                      FormatNumber(ReportNumber(summary, "p90"), 2));
 }
 
-std::string MinimalEnergy(const json& item, int number) {
+std::string MinimalEnergy(const json& report, const json& item, int number) {
   const json& least = item["minimal_energy"];
   const double correct = ReportNumber(least, "correct").value_or(0);
   if (correct <= 0) return "";
@@ -57,8 +57,13 @@ std::string MinimalEnergy(const json& item, int number) {
                    .id = fmt::format("least-{}", number)};
   std::string by;
   const json from = least.value("from", json::object());
-  for (const auto& [name, tiles] : from.items())
-    by += fmt::format("{}{} {}", by.empty() ? " Found by " : ", ", name, tiles.dump());
+  for (const json& other : report["items"]) {
+    const std::string name = ReportText(other, "name");
+    if (from.contains(name)) {
+      by += fmt::format("{}{} on {}", by.empty() ? " Found by " : " · ", ReportText(other, "title"),
+                        ReportText(from, name.c_str()));
+    }
+  }
   if (!by.empty()) by += ".";
   return Figure("Least energy that fools", chart) +
          fmt::format(
@@ -128,7 +133,7 @@ std::string RobustnessEnergy(const json& report) {
   std::string least, rows;
   int number = 0;
   for (const json& item : report["items"]) {
-    if (item.contains("minimal_energy")) least += MinimalEnergy(item, number++);
+    if (item.contains("minimal_energy")) least += MinimalEnergy(report, item, number++);
     if (!item.contains("energy")) continue;
     rows += fmt::format("<tr><th scope=\"row\">{}</th>", EscapeMarkup(ReportText(item, "title")));
     for (const char* member :

@@ -18,12 +18,12 @@ constexpr std::string_view kRules = R"(
 .lead{max-width:76ch;margin:14px 0 0}
 .flags{margin:6px 0;padding-left:20px}
 .flags li{margin:3px 0}
-.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:16px}
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:16px;margin-bottom:14px}
 .charts figure{margin:0;border:1px solid var(--line);border-radius:10px;padding:10px 10px 4px;background:var(--ground);min-width:0}
 .charts figcaption{font-weight:600;font-size:14px;padding:0 4px 2px}
 .charts svg{display:block;max-width:100%;height:auto}
 .picture circle{stroke:none}
-table.measures td,table.measures thead th{text-align:right}
+table.measures td,table.measures thead th{text-align:right;padding-left:16px}
 table.measures thead th:first-child,table.measures td.text,table.measures thead th.text{text-align:left}
 table.measures small{color:var(--quiet)}
 .tiles{width:100%;border-collapse:collapse}
@@ -223,7 +223,7 @@ std::string WorstCaseNote(const json& report) {
   for (const json& name : worst.value("items", json::array()))
     if (name.is_string()) titles.push_back(TitleOf(report, name.get<std::string>()));
   std::string out = fmt::format("Worst case: each tile met by whichever harms it most of {}.",
-                                fmt::join(titles, ", "));
+                                fmt::join(titles, " · "));
   for (const json& left : worst.value("left_out", json::array())) {
     out += fmt::format(" Without {}: {}.", TitleOf(report, ReportText(left, "item")),
                        ReportText(left, "reason"));
