@@ -38,5 +38,6 @@ void AddRobustStudy(CLI::App& robust);
 void AddRobustApply(CLI::App& robust);
 void AddRobustSynthesize(CLI::App& robust);
 void AddRobustTrain(CLI::App& robust);
+void AddRobustTiles(CLI::App& robust);
 
 }  // namespace assay::app

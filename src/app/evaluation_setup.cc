@@ -12,6 +12,7 @@
 #include "base/sha256.h"
 #include "data/tile_image.h"
 #include "model/safetensors.h"
+#include "robustness/clean_check.h"
 #include "robustness/constructs.h"
 #include "robustness/tile_batch.h"
 
@@ -34,10 +35,7 @@ constexpr const char* kHashAlgorithm = "XXH3-128";
 // Labelled tiles of a split, at most `limit`, evenly spread (0: all).
 std::vector<data::Tile> ReadLabelled(data::TileDataset& dataset, int64_t limit,
                                      const std::string& where) {
-  std::vector<int64_t> labelled;
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    if (dataset.info(i).label >= 0) labelled.push_back(i);
-  }
+  const std::vector<int64_t> labelled = LabelledTiles(dataset, where);
   const auto all = static_cast<int64_t>(labelled.size());
   const int64_t count = limit > 0 ? std::min(limit, all) : all;
   std::vector<data::Tile> tiles;
@@ -129,9 +127,6 @@ json DataJson(const EvaluationArguments& arguments, const data::TileDataset& dat
               const EvaluationData& data, bool patients) {
   std::vector<int64_t> per_class(static_cast<size_t>(data.clean.classes));
   for (const int64_t label : data.clean.labels) ++per_class[static_cast<size_t>(label)];
-  json problems = json::object();
-  for (const auto& [kind, count] : dataset.counts().problems)
-    problems[std::string(data::TileProblemKindName(kind))] = count;
   const std::set<std::string> clusters(data.clusters.begin(), data.clusters.end());
   json out = {
       {"name",
@@ -143,10 +138,8 @@ json DataJson(const EvaluationArguments& arguments, const data::TileDataset& dat
       {"per_class", per_class},
       {"clusters", patients ? "patient" : "tile"},
       {"height", data.images.size(2)},
-      {"width", data.images.size(3)},
-      {"left_out", dataset.counts().left_out},
-      {"converted", dataset.counts().converted},
-      {"problems", problems}};
+      {"width", data.images.size(3)}};
+  out.update(ProblemsJson(dataset));
   out["patients"] = patients ? json(clusters.size()) : json(nullptr);
   out["nuclei_from"] = !data.constructs.defined() ? ""
                        : arguments.masks == "segment"
@@ -197,7 +190,6 @@ std::vector<std::string> GeneralFlags(const model::ImageClassifier& model,
                                       const EvaluationData& data,
                                       const EvaluationArguments& arguments) {
   std::vector<std::string> flags;
-  const int64_t limit = arguments.limit;
   const model::ImageSpec& spec = model.spec();
   if (spec.sha256 != spec.declared_sha256) {
     flags.push_back(fmt::format("the sidecar declares weights with the sha256 {}; these have {}",
@@ -208,13 +200,11 @@ std::vector<std::string> GeneralFlags(const model::ImageClassifier& model,
         "the threshold was chosen on the tested tiles, so sensitivity and specificity before the "
         "attack are flattering; --threshold-split chooses it on others, --threshold gives it");
   }
-  const double accuracy = measure::Accuracy(data.clean, measure::AllOf(data.clean)).value_or(0);
-  const auto declared = model.spec().clean_accuracy;
-  if (declared && limit == 0 &&
-      std::abs(accuracy - *declared) > 0.0005 + 1.0 / static_cast<double>(data.size())) {
-    flags.push_back(fmt::format("clean accuracy is {:.4f}; the sidecar declares {:.4f} ({})",
-                                accuracy, *declared, model.spec().clean_data));
-  }
+  const auto right = static_cast<int64_t>(
+      std::llround(measure::Accuracy(data.clean, measure::AllOf(data.clean)).value_or(0) *
+                   static_cast<double>(data.size())));
+  if (const auto off = robustness::ContradictionOf(model.spec(), right, data.size()))
+    flags.push_back(*off);
   if (model.spec().demonstration)
     flags.push_back("the classifier was trained on generated tiles, for demonstration only");
   if (model.spec().gives_probabilities)

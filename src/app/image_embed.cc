@@ -49,6 +49,8 @@ ImageEmbedArguments Completed(ImageEmbedArguments arguments) {
       arguments.tiles = tiles.at("path").get<std::string>();
       arguments.tile_options.split = tiles.at("split").get<std::string>();
       arguments.tile_options.other_size = tiles.at("other_size").get<std::string>();
+      arguments.tile_options.microns_per_pixel = tiles.value("mpp", 0.0);
+      arguments.tile_options.slide_microns_per_pixel = tiles.value("slide_mpp", 0.0);
     }
   }
   if (arguments.tiles.empty()) Fail(ErrorKind::kUsage, "--images needs --tiles");
@@ -182,6 +184,10 @@ void EmbedImages(const ImageEmbedArguments& given) {
       {"path", fs::absolute(arguments.tiles).lexically_normal().string()},
       {"split", arguments.tile_options.split},
       {"other_size", arguments.tile_options.other_size},
+      {"mpp", arguments.tile_options.microns_per_pixel > 0
+                  ? arguments.tile_options.microns_per_pixel
+                  : spec.microns_per_pixel.value_or(0)},
+      {"slide_mpp", arguments.tile_options.slide_microns_per_pixel},
       {"hash", tiles.ContentHash()},
       {"class_names", tiles.class_names()},
       {"tiles", tiles.size()},

@@ -104,6 +104,8 @@ class ShownUnit {
     data::TileOptions options;
     options.split = about.at("split").get<std::string>();
     options.other_size = about.at("other_size").get<std::string>();
+    options.microns_per_pixel = about.value("mpp", 0.0);  // runs before slides could be read
+    options.slide_microns_per_pixel = about.value("slide_mpp", 0.0);
     options.channels = about.at("channels").get<int>();
     options.height = about.at("height").get<int>();
     options.width = about.at("width").get<int>();

@@ -1,4 +1,4 @@
-// `assay robust apply`: a transform, with given parameters, on a file of images.
+// `assay robust apply`: a transform with given parameters, or a corruption, on a file of images.
 #include <ATen/ATen.h>
 #include <fmt/core.h>
 
@@ -9,15 +9,19 @@
 #include "base/error.h"
 #include "model/safetensors.h"
 #include "robustness/transform_file.h"
+#include "transforms/corruption.h"
 
 namespace assay::app {
 namespace {
 
+using base::ErrorKind;
+using base::Fail;
 using transforms::ParameterSpec;
 
 struct ApplyArguments {
-  std::string input, output, transform, compat = "none", padding = "zero";
+  std::string input, output, transform, corruption, compat = "none", padding = "zero";
   int64_t size = 224;
+  int severity = 3;
   bool list = false;
 };
 
@@ -26,6 +30,11 @@ transforms::TransformOptions Options(const ApplyArguments& arguments) {
                                                       : transforms::Compatibility::kNone,
           .padding = arguments.padding == "reflect" ? transforms::Padding::kReflect
                                                     : transforms::Padding::kZero};
+}
+
+void PrintWritten(const ApplyArguments& arguments, const at::Tensor& output) {
+  fmt::print("{}: {} images of {} x {} px\n", arguments.output, output.size(0), output.size(3),
+             output.size(2));
 }
 
 std::string ValuesText(const std::vector<double>& values) {
@@ -50,16 +59,38 @@ void ListTransforms(const ApplyArguments& arguments) {
   }
 }
 
+void ListCorruptions() {
+  fmt::print("\nCorruptions (--corruption), severity 1 to 5:\n");
+  for (const transforms::Corruption& corruption : transforms::Corruptions())
+    fmt::print("{:<18} {:<28}  {}\n", corruption.name,
+               ValuesText({corruption.severities.begin(), corruption.severities.end()}),
+               corruption.what);
+}
+
+void ApplyCorruption(const ApplyArguments& arguments) {
+  if (arguments.compat == "reet")
+    Fail(ErrorKind::kUsage, "robust apply: the package reet has no corruptions");
+  const at::Tensor output =
+      robustness::ApplyCorruptionFile(arguments.input, arguments.corruption, arguments.severity);
+  model::WriteSafetensors(
+      arguments.output, {{"output", output}},
+      {{"corruption", arguments.corruption}, {"severity", std::to_string(arguments.severity)}});
+  PrintWritten(arguments, output);
+}
+
 void RunApply(const ApplyArguments& arguments) {
-  if (arguments.list) return ListTransforms(arguments);
-  const std::pair<const char*, const std::string&> required[] = {
-      {"IN.safetensors", arguments.input},
-      {"--transform", arguments.transform},
-      {"--out", arguments.output}};
-  for (const auto& [option, value] : required) {
-    if (value.empty())
-      base::Fail(base::ErrorKind::kUsage, "robust apply: {} is required (or --list)", option);
+  if (arguments.list) {
+    ListTransforms(arguments);
+    if (arguments.compat != "reet") ListCorruptions();
+    return;
   }
+  if (arguments.transform.empty() == arguments.corruption.empty())
+    Fail(ErrorKind::kUsage, "robust apply: give either --transform or --corruption (or --list)");
+  for (const auto& [option, value] :
+       {std::pair{"IN.safetensors", &arguments.input}, std::pair{"--out", &arguments.output}}) {
+    if (value->empty()) Fail(ErrorKind::kUsage, "robust apply: {} is required (or --list)", option);
+  }
+  if (!arguments.corruption.empty()) return ApplyCorruption(arguments);
   const auto options = Options(arguments);
   const at::Tensor output = robustness::ApplyTransformFile(
       {.input = arguments.input, .transform = arguments.transform, .options = options});
@@ -68,20 +99,24 @@ void RunApply(const ApplyArguments& arguments) {
       {{"transform", robustness::MakeNamedTransform(arguments.transform, options)->name()},
        {"compat", arguments.compat},
        {"padding", arguments.padding}});
-  fmt::print("{}: {} images of {} x {} px\n", arguments.output, output.size(0), output.size(3),
-             output.size(2));
+  PrintWritten(arguments, output);
 }
 
 }  // namespace
 
 void AddRobustApply(CLI::App& robust) {
   auto arguments = std::make_shared<ApplyArguments>();
-  CLI::App* command =
-      robust.add_subcommand("apply", "Apply a transform with given parameters to a file of images");
+  CLI::App* command = robust.add_subcommand(
+      "apply", "Apply a transform with given parameters, or a corruption, to a file of images");
   command->add_option("input", arguments->input,
                       "safetensors file: `input` [B, 3, H, W] and one tensor a parameter");
   command->add_option("--transform", arguments->transform,
                       "its name, or names joined by + (see --list)");
+  command->add_option("--corruption", arguments->corruption,
+                      "its name (see --list); IN needs no parameters");
+  command->add_option("--severity", arguments->severity, "of the corruption, 1 to 5")
+      ->check(CLI::Range(1, 5))
+      ->capture_default_str();
   command->add_option("--out", arguments->output, "safetensors file to write: `output`");
   command
       ->add_option("--compat", arguments->compat,
@@ -94,7 +129,8 @@ void AddRobustApply(CLI::App& robust) {
                    "what lies outside the image for rotate, crop and zoom")
       ->check(CLI::IsMember({"zero", "reflect"}))
       ->capture_default_str();
-  command->add_flag("--list", arguments->list, "print transforms, parameters and ranges");
+  command->add_flag("--list", arguments->list,
+                    "print transforms, parameters and ranges, and corruptions");
   command->add_option("--size", arguments->size, "side of the tiles for --list, px")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();

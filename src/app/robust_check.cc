@@ -1,7 +1,8 @@
-// `assay robust check`: does the classifier do on these tiles what its sidecar declares?
+// `assay robust check`: does the classifier do on these tiles what its sidecar declares? Without
+// labels, as on a whole slide: what does it answer?
 #include <fmt/core.h>
 
-#include <cmath>
+#include <functional>
 #include <memory>
 
 #include "app/commands.h"
@@ -11,48 +12,39 @@
 #include "app/tile_input.h"
 #include "base/file.h"
 #include "robustness/clean_check.h"
+#include "robustness/tile_predictions.h"
 
 namespace assay::app {
 namespace {
 
+using robustness::DeclaredVerdict;
+
 struct CheckArguments {
   TileArguments tiles;
-  std::string json;
+  std::string json, csv;
   int64_t batch = 64;
   bool require_declared = false;
 };
 
 nlohmann::json ToJson(const robustness::CleanCheck& check, const data::TileDataset& tiles,
                       const model::ImageSpec& spec) {
-  nlohmann::json by_class = nlohmann::json::array(), problems = nlohmann::json::object();
+  nlohmann::json by_class = nlohmann::json::array();
   for (const auto& row : check.by_class)
     by_class.push_back({{"class", row.name}, {"tiles", row.tiles}, {"correct", row.correct}});
-  for (const auto& [kind, count] : tiles.counts().problems)
-    problems[std::string(data::TileProblemKindName(kind))] = count;
-  nlohmann::json out = {{"model", spec.name},
-                        {"tiles", check.tiles},
-                        {"correct", check.correct},
-                        {"accuracy", check.accuracy()},
-                        {"loss", check.loss},
-                        {"lowest", check.lowest},
-                        {"highest", check.highest},
-                        {"by_class", by_class},
-                        {"left_out", tiles.counts().left_out},
-                        {"converted", tiles.counts().converted},
-                        {"problems", problems}};
+  nlohmann::json out = {{"model", spec.name},       {"tiles", check.tiles},
+                        {"correct", check.correct}, {"accuracy", check.accuracy()},
+                        {"loss", check.loss},       {"lowest", check.lowest},
+                        {"highest", check.highest}, {"by_class", by_class}};
+  out.update(ProblemsJson(tiles));
   if (spec.clean_accuracy) out["declared_accuracy"] = *spec.clean_accuracy;
-  if (check.reproduces) out["reproduces_declared"] = *check.reproduces;
+  if (check.declared) {
+    const bool told = *check.declared != DeclaredVerdict::kTooFewToTell;
+    out["reproduces_declared"] =
+        told ? nlohmann::json(*check.declared == DeclaredVerdict::kReproduced) : nlohmann::json();
+    out["declared_verdict"] =
+        robustness::DescribeVerdict(*check.declared, check.correct, check.tiles);
+  }
   return out;
-}
-
-std::string Verdict(const robustness::CleanCheck& check, double declared) {
-  if (*check.reproduces) return "reproduced";
-  const double chance =
-      1.96 * std::sqrt(declared * (1 - declared) / static_cast<double>(check.tiles));
-  if (std::abs(check.accuracy() - declared) > chance) return "NOT reproduced on these tiles";
-  return fmt::format(
-      "not reproduced exactly; {:.4f} is as near as {} other tiles can be expected to be",
-      check.accuracy(), check.tiles);
 }
 
 void PrintCheck(const robustness::CleanCheck& check, const model::ImageClassifier& classifier) {
@@ -79,7 +71,109 @@ void PrintCheck(const robustness::CleanCheck& check, const model::ImageClassifie
   } else {
     fmt::print("declared accuracy {:.4f}{}: {}\n", *spec.clean_accuracy,
                spec.clean_data.empty() ? "" : " (" + spec.clean_data + ")",
-               Verdict(check, *spec.clean_accuracy));
+               robustness::DescribeVerdict(*check.declared, check.correct, check.tiles));
+  }
+}
+
+bool HasLabels(const data::TileDataset& tiles) {
+  for (int64_t i = 0; i < tiles.size(); ++i) {
+    if (tiles.info(i).label >= 0) return true;
+  }
+  return false;
+}
+
+nlohmann::json PredictionsJson(const std::vector<robustness::PredictedClass>& classes, size_t count,
+                               const data::TileDataset& tiles, const model::ImageSpec& spec) {
+  nlohmann::json by_class = nlohmann::json::array();
+  for (const auto& row : classes) {
+    by_class.push_back({{"class", row.name},
+                        {"predicted", row.tiles},
+                        {"mean_probability", row.mean_probability}});
+  }
+  nlohmann::json out = {{"model", spec.name}, {"tiles", count}, {"by_class", by_class}};
+  out.update(ProblemsJson(tiles));
+  return out;
+}
+
+void PrintPredictions(const std::vector<robustness::PredictedClass>& classes, size_t count,
+                      bool of_slide) {
+  std::vector<std::vector<std::string>> table = {{"class", "tiles", "share", "mean probability"}};
+  for (const auto& row : classes) {
+    table.push_back(
+        {row.name, std::to_string(row.tiles),
+         fmt::format("{:.4f}", static_cast<double>(row.tiles) / static_cast<double>(count)),
+         fmt::format("{:.4f}", row.mean_probability)});
+  }
+  table.push_back({"all", std::to_string(count), "", ""});
+  fmt::print("{} have no labels: what the classifier answers\n{}",
+             of_slide ? "the tiles of a slide, where it has tissue," : "these tiles",
+             FormatTable(table));
+}
+
+// What both ways of checking do with the tiles they read.
+class CheckProgress {
+ public:
+  explicit CheckProgress(int64_t tiles) : progress_("check", "tiles", tiles, TerminalProgress()) {}
+  void operator()(int64_t done) {
+    progress_.Add(done - shown_);
+    shown_ = done;
+  }
+  void Finish() { progress_.Finish(); }
+
+ private:
+  base::Progress progress_;
+  int64_t shown_ = 0;
+};
+
+std::vector<robustness::TilePrediction> Predict(const CheckArguments& arguments,
+                                                const model::ImageClassifier& classifier,
+                                                data::TileDataset& tiles) {
+  CheckProgress progress(tiles.size());
+  auto predictions =
+      robustness::PredictTiles(classifier, tiles, arguments.batch, std::ref(progress));
+  progress.Finish();
+  if (!arguments.csv.empty()) {
+    base::WriteFile(arguments.csv,
+                    robustness::PredictionsCsv(predictions, classifier.spec().class_names));
+  }
+  return predictions;
+}
+
+void CheckUnlabelled(const CheckArguments& arguments, const model::ImageClassifier& classifier,
+                     data::TileDataset& tiles) {
+  if (arguments.require_declared) LabelledTiles(tiles, arguments.tiles.tiles);  // throws
+  const auto predictions = Predict(arguments, classifier, tiles);
+  const auto classes = robustness::SummarizePredictions(predictions, classifier.spec().class_names);
+  PrintPredictions(classes, predictions.size(), predictions.front().info.x >= 0);
+  fmt::print("{}\n", DescribeProblems(tiles));
+  if (!arguments.json.empty()) {
+    base::WriteFile(
+        arguments.json,
+        PredictionsJson(classes, predictions.size(), tiles, classifier.spec()).dump(1) + "\n");
+  }
+}
+
+void CheckLabelled(const CheckArguments& arguments, const model::ImageClassifier& classifier,
+                   data::TileDataset& tiles) {
+  CheckProgress progress(tiles.size());
+  const robustness::CleanCheck check =
+      robustness::CheckClean(classifier, tiles, arguments.batch, std::ref(progress));
+  progress.Finish();
+  PrintCheck(check, classifier);
+  fmt::print("{}\n", DescribeProblems(tiles));
+  if (!arguments.json.empty())
+    base::WriteFile(arguments.json, ToJson(check, tiles, classifier.spec()).dump(1) + "\n");
+  if (!arguments.csv.empty()) Predict(arguments, classifier, tiles);
+  if (arguments.require_declared && check.declared != DeclaredVerdict::kReproduced) {
+    base::Fail(base::ErrorKind::kBadInput,
+               "{}: the declared accuracy is {}; these tiles give {:.4f}{}", arguments.tiles.model,
+               classifier.spec().clean_accuracy
+                   ? fmt::format("{:.4f}", *classifier.spec().clean_accuracy)
+                   : "not said",
+               check.accuracy(),
+               check.declared == DeclaredVerdict::kTooFewToTell
+                   ? fmt::format(", and {} tiles are too few to tell", check.tiles)
+                   : "");
   }
 }
 
@@ -87,42 +181,29 @@ void RunCheck(const CheckArguments& arguments) {
   WarnAboutBlas();
   const auto classifier = OpenClassifier(arguments.tiles);
   data::TileDataset tiles = OpenTiles(arguments.tiles, classifier->spec());
-  base::Progress progress("check", "tiles", tiles.size(), TerminalProgress());
-  int64_t shown = 0;
-  const robustness::CleanCheck check =
-      robustness::CheckClean(*classifier, tiles, arguments.batch, [&](int64_t done) {
-        progress.Add(done - shown);
-        shown = done;
-      });
-  progress.Finish();
-  PrintCheck(check, *classifier);
-  fmt::print("{}\n", DescribeProblems(tiles));
-  if (!arguments.json.empty()) {
-    base::WriteFile(arguments.json, ToJson(check, tiles, classifier->spec()).dump(1) + "\n");
-  }
-  if (arguments.require_declared && !check.reproduces.value_or(false)) {
-    base::Fail(base::ErrorKind::kBadInput,
-               "{}: the declared accuracy is {}; these tiles give {:.4f}", arguments.tiles.model,
-               classifier->spec().clean_accuracy
-                   ? fmt::format("{:.4f}", *classifier->spec().clean_accuracy)
-                   : "not said",
-               check.accuracy());
-  }
+  if (HasLabels(tiles))
+    CheckLabelled(arguments, *classifier, tiles);
+  else
+    CheckUnlabelled(arguments, *classifier, tiles);
 }
 
 }  // namespace
 
 void AddRobustCheck(CLI::App& robust) {
   auto arguments = std::make_shared<CheckArguments>();
-  CLI::App* command = robust.add_subcommand(
-      "check", "Accuracy on tiles as they are, against what the classifier declares");
+  CLI::App* command = robust.add_subcommand("check",
+                                            "Accuracy on tiles as they are, against what the "
+                                            "classifier declares; without labels (a whole "
+                                            "slide) what it answers");
   AddTileArguments(*command, arguments->tiles);
   command->add_option("--batch", arguments->batch, "tiles at a time")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   command->add_option("--json", arguments->json, "write the figures to this file too");
+  command->add_option("--csv", arguments->csv,
+                      "write every tile's place and probabilities to this file too");
   command->add_flag("--require-declared", arguments->require_declared,
-                    "fail unless the declared accuracy is reproduced");
+                    "fail unless the declared accuracy is reproduced, on enough tiles to tell");
   command->callback([arguments] { RunCheck(*arguments); });
 }
 

@@ -14,6 +14,7 @@ void AddRobust(CLI::App& app) {
   AddRobustEvaluate(*robust);
   AddRobustStudy(*robust);
   AddRobustApply(*robust);
+  AddRobustTiles(*robust);
   AddRobustSynthesize(*robust);
   AddRobustTrain(*robust);
 }

@@ -30,26 +30,40 @@ void PrintWorstCase(const json& report) {
                left.at("reason").get<std::string>());
 }
 
+std::string Cell(const json& value, int decimals) {
+  return value.is_number() ? fmt::format("{:.{}f}", value.get<double>(), decimals)
+                           : std::string("-");
+}
+
+void PrintCorruptions(const json& report) {
+  if (report.at("corruptions").empty()) return;
+  std::vector<std::vector<std::string>> table = {
+      {"accuracy by severity", "clean", "1", "2", "3", "4", "5", "mean", "mean AUC"}};
+  for (const json& row : report.at("corruptions")) {
+    table.push_back({row.at("name"), Cell(report.at("clean").at("accuracy").at("value"), 3)});
+    for (const json& accuracy : row.at("accuracy")) table.back().push_back(Cell(accuracy, 3));
+    table.back().push_back(Cell(row.at("mean_accuracy"), 3));
+    table.back().push_back(Cell(row.at("mean_auc"), 3));
+  }
+  fmt::print("\n{}", FormatTable(table));
+}
+
 void PrintTable(const json& report) {
   std::vector<std::vector<std::string>> table = {
       {"", "accuracy", "95%", "fooling", "8-bit", "AUC", "REET ratio", "RMSE", "seconds"}};
-  const auto cell = [](const json& value, int decimals) {
-    return value.is_number() ? fmt::format("{:.{}f}", value.get<double>(), decimals)
-                             : std::string("-");
-  };
   const auto add = [&](const std::string& name, const json& metrics, const json& item) {
     const json& accuracy = metrics.at("accuracy");
     const bool attacked = metrics.contains("fooling_rate");
-    table.push_back({name, cell(accuracy.at("value"), 3),
+    table.push_back({name, Cell(accuracy.at("value"), 3),
                      accuracy.at("low").is_number()
-                         ? cell(accuracy.at("low"), 2) + "-" + cell(accuracy.at("high"), 2)
+                         ? Cell(accuracy.at("low"), 2) + "-" + Cell(accuracy.at("high"), 2)
                          : "-",
-                     attacked ? cell(metrics.at("fooling_rate").at("value"), 3) : "-",
-                     item.is_null() ? "-" : cell(item.at("stored").at("png"), 3),
-                     cell(metrics.at("auc").at("value"), 3),
-                     attacked ? cell(metrics.at("reet_ratio"), 3) : "-",
-                     item.is_null() ? "-" : cell(item.at("energy").at("rmse_grey").at("mean"), 2),
-                     item.is_null() ? "-" : cell(item.at("cost").at("seconds"), 1)});
+                     attacked ? Cell(metrics.at("fooling_rate").at("value"), 3) : "-",
+                     item.is_null() ? "-" : Cell(item.at("stored").at("png"), 3),
+                     Cell(metrics.at("auc").at("value"), 3),
+                     attacked ? Cell(metrics.at("reet_ratio"), 3) : "-",
+                     item.is_null() ? "-" : Cell(item.at("energy").at("rmse_grey").at("mean"), 2),
+                     item.is_null() ? "-" : Cell(item.at("cost").at("seconds"), 1)});
   };
   add("clean", report.at("clean"), nullptr);
   for (const json& item : report.at("items"))
@@ -58,6 +72,7 @@ void PrintTable(const json& report) {
     add("worst case", report.at("worst_case").at("metrics"), nullptr);
   fmt::print("{}", FormatTable(table));
   PrintWorstCase(report);
+  PrintCorruptions(report);
   // The same text of many items on one line.
   std::vector<std::pair<std::string, std::string>> flags;  // text, items
   for (const json& flag : report.at("flags")) {
@@ -96,9 +111,9 @@ void RunEvaluate(const EvaluationArguments& arguments) {
 
 void AddRobustEvaluate(CLI::App& robust) {
   auto arguments = std::make_shared<EvaluationArguments>();
-  CLI::App* command = robust.add_subcommand(
-      "evaluate",
-      "Every transform and attack on labelled tiles; writes report.json and report.html");
+  CLI::App* command = robust.add_subcommand("evaluate",
+                                            "Every transform, attack and corruption on labelled "
+                                            "tiles; writes report.json and report.html");
   AddTileArguments(*command, arguments->tiles);
   command->add_option("--out", arguments->out, "run folder; finished items in it are kept")
       ->required();

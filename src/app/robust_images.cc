@@ -17,7 +17,7 @@ using base::Fail;
 
 LabelledImages ReadTensors(const std::string& path) {
   const auto file = model::SafetensorsFile::Open(path);
-  LabelledImages out{file.Read("input"), file.Read("labels")};
+  LabelledImages out{.images = file.Read("input"), .labels = file.Read("labels")};
   if (out.images.dim() != 4 || !at::isFloatingType(out.images.scalar_type()))
     Fail(ErrorKind::kBadInput,
          "{}: 'input' has shape [{}] and type {}; expected float [B, C, H, W]", path,
@@ -33,12 +33,10 @@ LabelledImages ReadTensors(const std::string& path) {
 LabelledImages ReadTiles(const ImageArguments& arguments, const model::ImageSpec& spec) {
   TileArguments tiles{.tiles = arguments.tiles};
   tiles.options.split = arguments.split;
+  tiles.options.other_size = arguments.other_size;
   data::TileDataset dataset = OpenTiles(tiles, spec);
   // Only what the limit keeps is decoded.
-  std::vector<int64_t> labelled;
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    if (dataset.info(i).label >= 0) labelled.push_back(i);
-  }
+  const std::vector<int64_t> labelled = LabelledTiles(dataset, arguments.tiles);
   const auto all = static_cast<int64_t>(labelled.size());
   const int64_t count = arguments.limit > 0 ? std::min(arguments.limit, all) : all;
   std::vector<data::Tile> kept;
@@ -48,7 +46,7 @@ LabelledImages ReadTiles(const ImageArguments& arguments, const model::ImageSpec
   }
   if (kept.empty()) Fail(ErrorKind::kBadInput, "{}: no labelled tile is usable", arguments.tiles);
   const auto batch = robustness::ToBatch(kept, spec.low, spec.high);
-  return {batch.images, batch.labels};
+  return {batch.images, batch.labels, DescribeProblems(dataset), ProblemsJson(dataset)};
 }
 
 LabelledImages Spread(LabelledImages all, int64_t limit) {
@@ -56,7 +54,7 @@ LabelledImages Spread(LabelledImages all, int64_t limit) {
   std::vector<int64_t> places;
   for (int64_t i = 0; i < limit; ++i) places.push_back(i * all.size() / limit);
   const at::Tensor rows = at::tensor(places);
-  return {all.images.index_select(0, rows), all.labels.index_select(0, rows)};
+  return {.images = all.images.index_select(0, rows), .labels = all.labels.index_select(0, rows)};
 }
 
 }  // namespace
@@ -69,6 +67,11 @@ void AddImageOptions(CLI::App& command, ImageArguments& arguments, const std::st
   command.add_option(name("tiles"), arguments.tiles,
                      "folder with manifest.csv, labels.csv or a folder a class, .npz, .npy or .h5");
   command.add_option(name("split"), arguments.split, "tiles of this split only; empty: all");
+  command
+      .add_option(name("other-size"), arguments.other_size,
+                  "tiles of another size than the model's")
+      ->check(CLI::IsMember({"leave-out", "resize"}))
+      ->capture_default_str();
   command
       .add_option(name("limit"), arguments.limit, "at most this many images, evenly spread; 0: all")
       ->check(CLI::NonNegativeNumber)

@@ -38,8 +38,8 @@ void RunMake(const MakeArguments& arguments) {
   model::CheckDifferentiable(*model);  // gradients are all that it works by
   data::TileDataset dataset = OpenTiles(arguments.tiles, model->spec());
   std::vector<data::Tile> tiles;
-  for (data::Tile& tile : dataset.ReadAll()) {
-    if (tile.label >= 0) tiles.push_back(std::move(tile));
+  for (const int64_t i : LabelledTiles(dataset, arguments.tiles.tiles)) {
+    if (auto tile = dataset.Read(i)) tiles.push_back(std::move(*tile));
   }
   if (tiles.empty())
     Fail(ErrorKind::kBadInput, "{}: no labelled tile is usable", arguments.tiles.tiles);
@@ -67,16 +67,16 @@ void RunMake(const MakeArguments& arguments) {
   }
   page.name = "study-" + base::HashText(rows.dump()).substr(0, 8);
   base::WriteFile(out / "study.html", view::WriteStudyPage(page));
-  base::WriteFile(key, json({{"study", page.name},
-                             {"model", model->spec().name},
-                             {"options", base::FieldsToJson(arguments.options)},
-                             {"created_at", TimeNow()},
-                             {"unit", "largest change, grey levels"},
-                             {"trials", rows}})
-                               .dump(1) +
-                           "\n");
-  fmt::print("{} pairs in {}\nkey (keep it from the observers): {}\n", pairs.size(),
-             (out / "study.html").string(), key.string());
+  json about = json({{"study", page.name},
+                     {"model", model->spec().name},
+                     {"options", base::FieldsToJson(arguments.options)},
+                     {"created_at", TimeNow()},
+                     {"unit", "largest change, grey levels"},
+                     {"trials", rows}});
+  about.update(ProblemsJson(dataset));
+  base::WriteFile(key, about.dump(1) + "\n");
+  fmt::print("{} pairs in {}\nkey (keep it from the observers): {}\n{}\n", pairs.size(),
+             (out / "study.html").string(), key.string(), DescribeProblems(dataset));
 }
 
 struct ScoreArguments {
@@ -131,6 +131,14 @@ std::vector<Answer> ReadAnswers(const fs::path& file, const std::string& study) 
   }
   if (out.empty()) Fail(ErrorKind::kBadInput, "{}: no answers", file.string());
   return out;
+}
+
+// "below 2" or "above 16" where the threshold lies outside the levels that were shown, and the
+// fitted value is the form of the curve, not an observation; else empty. rows: by rising level.
+std::string BeyondLevels(double threshold, const std::vector<measure::LevelAnswers>& rows) {
+  if (threshold < rows.front().level) return fmt::format("below {:g}", rows.front().level);
+  if (threshold > rows.back().level) return fmt::format("above {:g}", rows.back().level);
+  return "";
 }
 
 void RunScore(const ScoreArguments& arguments) {
@@ -190,9 +198,12 @@ void RunScore(const ScoreArguments& arguments) {
     return value ? fmt::format("{:.3g}", *value) : std::string("open");
   };
   fmt::print("{}", FormatTable(table));
-  fmt::print(
-      "threshold (75% correct): {:.3g} grey levels, 95% {} to {}; slope {:.2f}, lapse {:.3f}\n",
-      fit.threshold, bound(fit.low), bound(fit.high), fit.function.slope, fit.function.lapse);
+  const std::string beyond = BeyondLevels(fit.threshold, rows);
+  fmt::print("threshold (75% correct): {} grey levels, 95% {} to {}; slope {:.2f}, lapse {:.3f}\n",
+             beyond.empty() ? fmt::format("{:.3g}", fit.threshold) : beyond, bound(fit.low),
+             bound(fit.high), fit.function.slope, fit.function.lapse);
+  if (!beyond.empty())
+    fmt::print("no level tried reaches that far: the study bounds the threshold on one side\n");
   if (!fit.above_chance)
     fmt::print("these answers do not differ from guessing: the threshold means nothing\n");
   if (arguments.json.empty()) return;
@@ -201,6 +212,7 @@ void RunScore(const ScoreArguments& arguments) {
   };
   base::WriteFile(arguments.json, json({{"study", study},
                                         {"threshold", fit.threshold},
+                                        {"threshold_beyond_levels", beyond},
                                         {"low", number(fit.low)},
                                         {"high", number(fit.high)},
                                         {"slope", fit.function.slope},

@@ -14,6 +14,7 @@
 #include "app/terminal.h"
 #include "app/tile_input.h"
 #include "base/file.h"
+#include "data/slide_tiles.h"
 #include "robustness/clean_check.h"
 #include "robustness/evaluation_report.h"
 #include "robustness/patient_split.h"
@@ -49,6 +50,13 @@ std::vector<std::string> ClassNames(const std::string& list) {
 
 data::TileDataset OpenSplit(const TrainArguments& arguments, const std::string& split,
                             const data::TileOptions& like) {
+  if (data::IsSlide(arguments.tiles)) {
+    Fail(ErrorKind::kBadInput,
+         "{}: is a whole slide, whose tiles have no labels; assay robust tiles --label cuts tiles "
+         "to "
+         "train on",
+         arguments.tiles);
+  }
   data::TileOptions options = like;
   options.split = split;
   return data::TileDataset::Open(arguments.tiles, options, [](const data::TileProblem& problem) {

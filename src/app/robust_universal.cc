@@ -1,5 +1,6 @@
 // `assay robust universal`: one perturbation for all images, against the budget.
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -71,6 +72,16 @@ void CheckApart(const LabelledImages& train, const LabelledImages& test) {
          test.size());
 }
 
+// Before anything is trained: the test images and their classes suit whoever will judge them.
+void CheckFits(const model::ImageClassifier& judge, const model::ImageClassifier& model,
+               const LabelledImages& test) {
+  if (judge.classes() != model.classes())
+    Fail(ErrorKind::kBadInput, "--transfer: {} has {} classes; {} has {}", judge.spec().name,
+         judge.classes(), model.spec().name, model.classes());
+  const c10::NoGradGuard no_gradients;
+  judge.Logits(test.images.narrow(0, 0, 1));
+}
+
 BudgetResult Measure(const UniversalArguments& arguments, const model::ImageClassifier& model,
                      const std::vector<std::unique_ptr<model::ImageClassifier>>& others,
                      const LabelledImages& test, robustness::UniversalPerturbation perturbation,
@@ -133,14 +144,16 @@ std::vector<std::string> TableRow(const UniversalArguments& arguments, const Bud
   row.push_back(fmt::format("{:.3f}", result.shuffled));
   row.push_back(fmt::format("{:.3f}", result.random));
   for (const Transfer& transfer : result.transfers)
-    row.push_back(fmt::format("{:.3f}", transfer.score.FlipShare()));
+    row.push_back(fmt::format("{:.3f} ({}/{})", transfer.score.FlipShare(), transfer.score.flipped,
+                              transfer.score.right));
   return row;
 }
 
-void Print(const UniversalArguments& arguments, const std::vector<BudgetResult>& results) {
+void Print(const UniversalArguments& arguments, const std::vector<std::string>& class_names,
+           const std::vector<BudgetResult>& results) {
   std::vector<std::string> header = {"budget", "flips"};
   for (size_t c = 0; c < results[0].score.right_by_class.size() && c < 3; ++c)
-    header.push_back(fmt::format("class {}", c));
+    header.push_back(class_names[c]);
   for (const char* name : {"PNG", "confidence", "shuffled", "random"}) header.emplace_back(name);
   for (const Transfer& transfer : results[0].transfers) header.push_back("on " + transfer.model);
   std::vector<std::vector<std::string>> rows = {header};
@@ -158,11 +171,16 @@ void Print(const UniversalArguments& arguments, const std::vector<BudgetResult>&
   fmt::print("no budget tried flips {:.0f}%\n", 100 * arguments.goal);
 }
 
-void Write(const UniversalArguments& arguments, const std::vector<BudgetResult>& results) {
+void Write(const UniversalArguments& arguments, const std::vector<std::string>& class_names,
+           const std::vector<BudgetResult>& results, const LabelledImages& train,
+           const LabelledImages& test) {
   if (!arguments.json.empty()) {
     nlohmann::json json = {{"model", arguments.model.model},
                            {"options", base::FieldsToJson(arguments.options)},
                            {"goal", arguments.goal},
+                           {"training_tiles", train.problem_counts},
+                           {"test_tiles", test.problem_counts},
+                           {"class_names", class_names},
                            {"budgets", nlohmann::json::array()}};
     for (const BudgetResult& result : results) json["budgets"].push_back(ToJson(result));
     base::WriteFile(arguments.json, json.dump(1) + "\n");
@@ -195,11 +213,17 @@ void RunUniversal(const UniversalArguments& arguments) {
   const auto model = OpenClassifier(arguments.model);
   model::CheckDifferentiable(*model);  // gradients are all that it works by
   std::vector<std::unique_ptr<model::ImageClassifier>> others;
-  for (const std::string& path : arguments.transfer)
-    others.push_back(model::LoadImageClassifier(path, arguments.model.device));
+  for (const std::string& name : arguments.transfer)
+    others.push_back(OpenClassifier({.model = name, .device = arguments.model.device}));
   const LabelledImages train = ReadImages(arguments.train, model->spec());
   const LabelledImages test = ReadImages(arguments.test, model->spec());
   CheckApart(train, test);
+  if (train.images.sizes().slice(1) != test.images.sizes().slice(1))
+    Fail(ErrorKind::kBadInput, "training images are [{}], test images [{}]; expected one size",
+         fmt::join(train.images.sizes().slice(1), ", "),
+         fmt::join(test.images.sizes().slice(1), ", "));
+  CheckFits(*model, *model, test);
+  for (const auto& other : others) CheckFits(*other, *model, test);
   base::Progress progress("universal", "budgets", static_cast<int64_t>(budgets.size()),
                           TerminalProgress());
   std::vector<BudgetResult> results;
@@ -214,8 +238,11 @@ void RunUniversal(const UniversalArguments& arguments) {
     progress.Add(1);
   }
   progress.Finish();
-  Print(arguments, results);
-  Write(arguments, results);
+  Print(arguments, model->spec().class_names, results);
+  for (const auto& [name, images] : {std::pair{"training", &train}, std::pair{"test", &test}}) {
+    if (!images->problems.empty()) fmt::print("{} tiles, {}\n", name, images->problems);
+  }
+  Write(arguments, model->spec().class_names, results, train, test);
 }
 
 }  // namespace

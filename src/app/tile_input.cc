@@ -42,8 +42,9 @@ void AddClassifierOptions(CLI::App& command, TileArguments& arguments) {
 void AddTileArguments(CLI::App& command, TileArguments& arguments) {
   AddClassifierOptions(command, arguments);
   command
-      .add_option("--tiles", arguments.tiles,
-                  "folder with manifest.csv or a folder a class, .csv, .npz, .npy or .h5")
+      .add_option(
+          "--tiles", arguments.tiles,
+          "folder with manifest.csv or a folder a class, .csv, .npz, .npy, .h5, or a whole slide")
       ->required();
   BindOptions(command, arguments.options, "Tiles");
 }
@@ -77,6 +78,9 @@ data::TileDataset OpenTiles(const TileArguments& arguments, const model::ImageSp
   data::TileOptions options = robustness::OptionsFor(spec);
   options.split = arguments.options.split;
   options.other_size = arguments.options.other_size;
+  if (arguments.options.microns_per_pixel > 0)
+    options.microns_per_pixel = arguments.options.microns_per_pixel;
+  options.slide_microns_per_pixel = arguments.options.slide_microns_per_pixel;
   constexpr int kShownOfAKind = 10;
   return data::TileDataset::Open(
       arguments.tiles, options,
@@ -86,6 +90,30 @@ data::TileDataset OpenTiles(const TileArguments& arguments, const model::ImageSp
         if (count == kShownOfAKind)
           fmt::print(stderr, "warning: more of that kind are counted, not shown\n");
       });
+}
+
+std::vector<int64_t> LabelledTiles(const data::TileDataset& tiles, const std::string& where) {
+  std::vector<int64_t> labelled;
+  for (int64_t i = 0; i < tiles.size(); ++i) {
+    if (tiles.info(i).label >= 0) labelled.push_back(i);
+  }
+  if (labelled.empty()) {
+    base::Fail(
+        base::ErrorKind::kBadInput,
+        "{}: none of its {} tiles has a label, which this command needs. Predictions without "
+        "labels: assay robust check. Labelled tiles of a slide: assay robust tiles --label",
+        where, tiles.size());
+  }
+  return labelled;
+}
+
+nlohmann::json ProblemsJson(const data::TileDataset& tiles) {
+  nlohmann::json problems = nlohmann::json::object();
+  for (const auto& [kind, count] : tiles.counts().problems)
+    problems[std::string(data::TileProblemKindName(kind))] = count;
+  return {{"left_out", tiles.counts().left_out},
+          {"converted", tiles.counts().converted},
+          {"problems", problems}};
 }
 
 std::string DescribeProblems(const data::TileDataset& tiles) {

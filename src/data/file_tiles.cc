@@ -109,8 +109,10 @@ std::unique_ptr<TileSource> OpenManifest(const fs::path& csv) {
 
 std::unique_ptr<TileSource> OpenClassFolders(const fs::path& folder) {
   auto tiles = std::make_unique<FileTiles>(folder);
+  bool has_folders = false;
   try {
     const auto folders = FoldersIn(folder);
+    has_folders = !folders.empty();
     const bool by_split =
         !folders.empty() && std::all_of(folders.begin(), folders.end(), [](const fs::path& path) {
           return !SplitNamed(path.filename().string()).empty();
@@ -124,6 +126,9 @@ std::unique_ptr<TileSource> OpenClassFolders(const fs::path& folder) {
   } catch (const fs::filesystem_error& error) {
     Fail(ErrorKind::kIo, "{}: the folder cannot be listed: {}", folder.string(),
          error.code().message());
+  }
+  if (tiles->entries().empty() && has_folders) {
+    Fail(ErrorKind::kBadInput, "{}: its class folders hold no images", folder.string());
   }
   if (tiles->entries().empty()) {
     Fail(ErrorKind::kBadInput,

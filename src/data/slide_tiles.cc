@@ -51,8 +51,7 @@ double Resolution(openslide_t* slide, const fs::path& file, const SlideOptions& 
     double value = 0;
     if (text != nullptr) std::from_chars(text, text + std::char_traits<char>::length(text), value);
     if (!(value > 0 && value < 1000)) {
-      Fail(ErrorKind::kBadInput,
-           "{}: does not say how many microns a pixel has; give --slide-microns-per-pixel",
+      Fail(ErrorKind::kBadInput, "{}: does not say how many microns a pixel has; give --slide-mpp",
            file.string());
     }
     sum += value;
@@ -159,6 +158,8 @@ struct Slide::State {
   }
 };
 
+bool IsSlide(const fs::path& file) { return openslide_detect_vendor(file.c_str()) != nullptr; }
+
 Slide::Slide(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Slide::Slide(Slide&&) noexcept = default;
 Slide::~Slide() = default;
@@ -168,6 +169,7 @@ const TissueMask& Slide::mask() const { return state_->mask; }
 double Slide::microns_per_pixel() const { return state_->resolution; }
 int64_t Slide::height() const { return state_->height; }
 int64_t Slide::width() const { return state_->width; }
+std::string Slide::name() const { return state_->file.stem().string(); }
 
 Slide Slide::Open(const fs::path& file, const SlideOptions& options) {
   base::ValidateFields(options);
@@ -184,8 +186,9 @@ Slide Slide::Open(const fs::path& file, const SlideOptions& options) {
   state->resolution = Resolution(state->slide.get(), file, options);
   if (options.microns_per_pixel < 0.5 * state->resolution) {
     Fail(ErrorKind::kUsage,
-         "--microns-per-pixel is {}; {} has {}, and tiles would be enlarged more than twofold",
-         options.microns_per_pixel, file.string(), state->resolution);
+         "{}: has {:.4g} microns per pixel; tiles of {:.4g} would be enlarged more than twofold "
+         "(--mpp)",
+         file.string(), state->resolution, options.microns_per_pixel);
   }
   try {
     state->MakeMask();
@@ -203,6 +206,8 @@ Tile Slide::Read(const Place& place) const {
   Tile tile;
   tile.name = fmt::format("{}@{},{}", state_->file.filename().string(), place.x, place.y);
   tile.slide = state_->file.stem().string();
+  tile.x = place.x;
+  tile.y = place.y;
   tile.height = tile.width = side;
   ASSAY_CHECK(region.isContinuous());
   tile.pixels.assign(region.datastart, region.dataend);
@@ -218,6 +223,8 @@ class SlideTileSource : public TileSource {
       SourceEntry entry;
       entry.info.name = fmt::format("{}@{},{}", file.filename().string(), place.x, place.y);
       entry.info.slide = file.stem().string();
+      entry.info.x = place.x;
+      entry.info.y = place.y;
       entries_.push_back(std::move(entry));
     }
   }
@@ -239,15 +246,13 @@ class SlideTileSource : public TileSource {
 
 }  // namespace
 
-TileDataset OpenSlideTiles(const fs::path& file, const SlideOptions& options, TileReporter report) {
+std::unique_ptr<TileSource> OpenSlideTiles(const fs::path& file, const SlideOptions& options) {
   Slide slide = Slide::Open(file, options);
   if (slide.places().empty()) {
     Fail(ErrorKind::kBadInput, "{}: no tile of {} pixels has {:.0f}% tissue", file.string(),
          options.tile_px, 100 * options.min_tissue);
   }
-  return TileDataset::FromSource(std::make_unique<SlideTileSource>(std::move(slide), file),
-                                 {.height = options.tile_px, .width = options.tile_px},
-                                 file.string(), std::move(report));
+  return std::make_unique<SlideTileSource>(std::move(slide), file);
 }
 
 }  // namespace assay::data

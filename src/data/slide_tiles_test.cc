@@ -6,6 +6,9 @@
 #include <numeric>
 
 #include "base/base_testing.h"
+#include "base/file.h"
+#include "data/csv.h"
+#include "data/tile_dataset.h"
 #include "data/tile_image.h"
 #include "data/tile_testing.h"
 
@@ -116,13 +119,61 @@ TEST_F(SharedSlideTest, MoreTissueIsAskedOfFewerTiles) {
 }
 
 TEST_F(SharedSlideTest, IsADatasetWithoutLabels) {
-  TileDataset tiles = OpenSlideTiles(file_, {.tile_px = 256});
+  TileDataset tiles =
+      TileDataset::Open(file_, {.height = 256, .width = 256, .microns_per_pixel = 0.5});
   const Tile tile = tiles.Read(3).value();
   EXPECT_EQ(tile.height, 256);
   EXPECT_EQ(tile.label, -1);
   EXPECT_EQ(tile.slide, "CMU-1-Small-Region");
   EXPECT_THAT(tile.name, HasSubstr("CMU-1-Small-Region.svs@"));
+  EXPECT_EQ(tile.name, fmt::format("CMU-1-Small-Region.svs@{},{}", tile.x, tile.y));
+  EXPECT_GT(tile.x + tile.y, 0);
   EXPECT_EQ(tiles.counts().read, 1);
+}
+
+TEST_F(SharedSlideTest, IsKnownByItsContentAndNeedsAResolution) {
+  const TemporaryFolder folder;
+  const fs::path renamed = folder.Write("scan.bin", base::ReadFile(file_));
+  EXPECT_TRUE(IsSlide(renamed));
+  EXPECT_FALSE(IsSlide(folder.Write("text.svs", "no slide")));
+  EXPECT_FALSE(IsSlide(folder.path() / "none.svs"));
+  const auto error = [&](const TileOptions& options) {
+    try {
+      TileDataset::Open(renamed, options);
+    } catch (const base::Error& caught) {
+      return std::string(caught.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(error({.height = 224, .width = 224}), HasSubstr("give --mpp"));
+  EXPECT_THAT(error({.microns_per_pixel = 0.5}), HasSubstr("assay robust tiles"));
+  EXPECT_THAT(error({.height = 96, .width = 96, .microns_per_pixel = 0.1}),
+              HasSubstr("enlarged more than twofold"));
+  EXPECT_THAT(error({.split = "test", .height = 96, .width = 96, .microns_per_pixel = 0.5}),
+              HasSubstr("split 'test' is empty"));
+  EXPECT_EQ(error({.height = 96, .width = 96, .microns_per_pixel = 0.5}), "");
+}
+
+TEST_F(SharedSlideTest, IsWrittenAsADatasetOfFiles) {
+  const TemporaryFolder folder;
+  const Slide slide = Slide::Open(file_, {.tile_px = 64});
+  EXPECT_EQ(WriteSlideTiles(slide, folder.path(), 5, "skin, normal"), 5);
+  TileDataset tiles = TileDataset::Open(folder.path(), {});
+  ASSERT_EQ(tiles.size(), 5);
+  EXPECT_THAT(tiles.class_names(), testing::ElementsAre("skin, normal"));
+  const CsvTable manifest = ReadCsv(folder.path() / "manifest.csv");
+  EXPECT_THAT(manifest.columns,
+              testing::ElementsAre("path", "slide", "patient", "x", "y", "label"));
+  for (int64_t i = 0; i < 5; ++i) {  // spread over the slide, pixel for pixel
+    const auto& place = slide.places()[static_cast<size_t>(i) * slide.places().size() / 5];
+    const Tile tile = tiles.Read(i).value();
+    EXPECT_EQ(tile.slide, "CMU-1-Small-Region");
+    EXPECT_EQ(tile.pixels, slide.Read(place).pixels);
+    EXPECT_EQ(manifest.rows[static_cast<size_t>(i)][3], std::to_string(place.x));
+  }
+  WriteSlideTiles(slide, folder.path(), 2, "");
+  EXPECT_FALSE(ReadCsv(folder.path() / "manifest.csv").Find("label"));
+  EXPECT_EQ(TileDataset::Open(folder.path(), {}).info(1).label, -1);
 }
 
 TEST_F(SharedSlideTest, ACutSlideIsNamed) {

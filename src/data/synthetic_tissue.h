@@ -55,6 +55,9 @@ struct SyntheticTile {
 
 constexpr double kAtypicalShare = 0.4;
 constexpr double kSyntheticMicronsPerPixel = 0.5;
+// Of labels 0 and 1; in the order of the alphabet, which is that of named labels. The shipped
+// classifier (models/assay-he) has the same.
+inline constexpr std::array<const char*, 2> kSyntheticClasses = {"few_atypical", "many_atypical"};
 
 // Tile `index` of the set; depends on nothing but (options, index).
 SyntheticTile SynthesizeTile(const SynthesisOptions& options, int64_t index);

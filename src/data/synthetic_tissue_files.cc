@@ -15,7 +15,8 @@ void WriteSyntheticTiles(const SynthesisOptions& options, const std::filesystem:
     const std::string mask = fmt::format("masks/{:05}.png", i);
     base::WriteFile(folder / made.tile.name, EncodePng(made.tile));
     base::WriteFile(folder / mask, EncodeLabelMap(made.labels, made.tile.height, made.tile.width));
-    manifest += fmt::format("{},{},{},{},{},{},{},{:.4f}\n", made.tile.name, made.tile.label,
+    manifest += fmt::format("{},{},{},{},{},{},{},{:.4f}\n", made.tile.name,
+                            kSyntheticClasses[static_cast<size_t>(made.tile.label)],
                             made.tile.patient, made.tile.slide, made.tile.split, mask,
                             made.nuclei.size(), made.atypical_share);
     for (const SyntheticNucleus& nucleus : made.nuclei) {
@@ -31,7 +32,7 @@ void WriteSyntheticTiles(const SynthesisOptions& options, const std::filesystem:
                            "the exact place of every nucleus"},
                           {"options", base::FieldsToJson(options)},
                           {"microns_per_pixel", kSyntheticMicronsPerPixel},
-                          {"class_names", {"typical", "atypical"}},
+                          {"class_names", kSyntheticClasses},
                           {"atypical_share_of_class_1", kAtypicalShare}};
   base::WriteFile(folder / "synthesis.json", about.dump(1) + "\n");
   base::WriteFile(folder / "manifest.csv", manifest);  // last: a folder with it is whole

@@ -86,6 +86,10 @@ TEST(SyntheticTissueTest, FilesAreADatasetWithMasksAndSplitsByPatient) {
         DecodeLabelMap(base::ReadFile(folder.path() / fmt::format("masks/{:05}.png", i)));
     EXPECT_EQ(map.labels, made.labels);
   }
+  // Named as the shipped classifier names them, in its order.
+  const auto shipped = base::ReadJson(ASSAY_SOURCE_DIR "/models/assay-he/assay-he.json");
+  EXPECT_EQ(tiles.class_names(), shipped.at("class_names").get<std::vector<std::string>>());
+  EXPECT_EQ(shipped.at("microns_per_pixel"), kSyntheticMicronsPerPixel);
   const std::string hash = tiles.ContentHash();
   WriteSyntheticTiles(options, folder.path());
   EXPECT_EQ(TileDataset::Open(folder.path(), {}).ContentHash(), hash);

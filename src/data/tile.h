@@ -15,6 +15,7 @@ struct TileInfo {
   std::string name;                   // path, or FILE[index]: unique in its dataset
   int64_t label = -1;                 // class index, from 0; -1: not labelled
   std::string patient, slide, split;  // empty: not said
+  int64_t x = -1, y = -1;  // its corner in the whole slide it was cut from, pixels; -1: none
 };
 
 struct Tile : TileInfo {

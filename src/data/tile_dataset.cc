@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "data/slide_tiles.h"
 #include "data/tile_source.h"
 
 namespace assay::data {
@@ -16,7 +17,28 @@ namespace {
 using base::ErrorKind;
 using base::Fail;
 
-std::unique_ptr<TileSource> OpenSource(const fs::path& path) {
+// The options of the tiles say how a slide is cut.
+std::unique_ptr<TileSource> OpenSlideSource(const fs::path& file, const TileOptions& options) {
+  if (options.height == 0 || options.height != options.width || options.channels != 3) {
+    Fail(
+        ErrorKind::kUsage,
+        "{}: is a whole slide, whose tiles are square and RGB; {} x {} with {} channels were asked "
+        "for{}",
+        file.string(), options.height, options.width, options.channels,
+        options.height == 0 ? " (no size is declared; cut it with assay robust tiles)" : "");
+  }
+  if (options.microns_per_pixel == 0) {
+    Fail(ErrorKind::kUsage,
+         "{}: is a whole slide, and the classifier does not declare the microns per pixel of its "
+         "tiles; give --mpp",
+         file.string());
+  }
+  return OpenSlideTiles(file, {.microns_per_pixel = options.microns_per_pixel,
+                               .tile_px = options.height,
+                               .slide_microns_per_pixel = options.slide_microns_per_pixel});
+}
+
+std::unique_ptr<TileSource> OpenSource(const fs::path& path, const TileOptions& options) {
   std::error_code code;
   if (!fs::exists(path, code))
     Fail(ErrorKind::kNotFound, "{}: no such file or folder", path.string());
@@ -31,8 +53,10 @@ std::unique_ptr<TileSource> OpenSource(const fs::path& path) {
   if (extension == ".csv") return OpenManifest(path);
   if (extension == ".npz" || extension == ".npy") return OpenNumpy(path);
   if (extension == ".h5" || extension == ".hdf5") return OpenHdf5(path);
+  if (IsSlide(path)) return OpenSlideSource(path, options);
   Fail(ErrorKind::kBadInput,
-       "{}: no layout of tiles that is known; expected a folder, .csv, .npz, .npy or .h5",
+       "{}: no layout of tiles that is known; expected a folder, .csv, .npz, .npy, .h5 or a whole "
+       "slide that OpenSlide knows",
        path.string());
 }
 
@@ -96,7 +120,8 @@ std::string ToString(const TileProblem& problem) {
 
 TileDataset TileDataset::Open(const fs::path& path, const TileOptions& options,
                               TileReporter report) {
-  return FromSource(OpenSource(path), options, path.string(), std::move(report));
+  base::ValidateFields(options);
+  return FromSource(OpenSource(path, options), options, path.string(), std::move(report));
 }
 
 TileDataset TileDataset::FromSource(std::unique_ptr<TileSource> source, const TileOptions& options,

@@ -12,6 +12,8 @@
 //   FILE.h5 (PatchCamelyon)       dataset x [n, H, W, C]; y in the same file or in the file named
 //                                 with _y for _x; the split is the word train/valid/test in the
 //                                 name
+//   a whole slide                 any file that OpenSlide knows: tiles where there is tissue, of
+//                                 the options' size and resolution, without labels
 // Not thread-safe.
 #pragma once
 
@@ -32,6 +34,8 @@ struct TileOptions {
   int channels = 3;
   int height = 0, width = 0;  // 0: those of the first usable tile
   std::string other_size = "leave-out";
+  // Of the tiles of a whole slide; 0: not said. And of the slide, where its file does not say.
+  double microns_per_pixel = 0, slide_microns_per_pixel = 0;
   // Names of the classes in the order of the labels. Labels that are numbers are indices; names are
   // looked up here. Empty: numbers as they are, or the sorted names found in the data.
   std::vector<std::string> class_names;
@@ -41,6 +45,11 @@ struct TileOptions {
     visit("split", split, "tiles of this split only; empty: all");
     visit("other-size", other_size, "tiles of another size than the model's",
           base::OneOf({"leave-out", "resize"}));
+    visit("mpp", microns_per_pixel,
+          "microns per pixel of the tiles of a whole slide; 0: as the classifier declares",
+          base::Between(0, 100));
+    visit("slide-mpp", slide_microns_per_pixel,
+          "microns per pixel of a whole slide whose file does not say", base::Between(0, 100));
   }
 };
 
@@ -57,9 +66,10 @@ class TileSource;
 class TileDataset {
  public:
   // Throws kNotFound when nothing is at the path; kUsage for a split that has no tiles (naming
-  // those there are); kBadInput for a layout that is not known, a manifest that cannot be read, no
-  // tile at all, and a patient or slide in two splits (both named). Tiles whose label is no class
-  // are left out, reported and counted. `report` sees every problem once; it may be null.
+  // those there are), or a whole slide without height, width and microns_per_pixel; kBadInput for a
+  // layout that is not known, a manifest that cannot be read, no tile at all, and a patient or
+  // slide in two splits (both named). Tiles whose label is no class are left out, reported and
+  // counted. `report` sees every problem once; it may be null.
   static TileDataset Open(const std::filesystem::path& path, const TileOptions& options,
                           TileReporter report = {});
   // The same for a layout of one's own; `where` stands for the path in errors.

@@ -136,6 +136,8 @@ TEST_F(TileDatasetTest, FoldersAreClassesAndMayBeSplits) {
   EXPECT_EQ(two.info(0).label, 1);
   fs::create_directories(folder_.path() / "three");
   EXPECT_THAT(ErrorFor(folder_.path() / "three").what(), HasSubstr("no folder of images by class"));
+  fs::create_directories(folder_.path() / "three/normal");
+  EXPECT_THAT(ErrorFor(folder_.path() / "three").what(), HasSubstr("class folders hold no images"));
 }
 
 TEST_F(TileDatasetTest, BadTilesAreNamedLeftOutOrConvertedAndCounted) {

@@ -5,6 +5,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "base/error.h"
@@ -175,6 +176,9 @@ void CheckImages(const ImageSpec& spec, const at::Tensor& images) {
          at::toString(images.scalar_type()));
   const auto [least, most] = at::aminmax(images.detach());
   const double low = least.item<double>(), high = most.item<double>();
+  if (!std::isfinite(low) || !std::isfinite(high))  // a NaN anywhere makes both NaN
+    Fail(ErrorKind::kBadInput, "{}: {} of {} image values are not finite", spec.name,
+         at::isfinite(images.detach()).logical_not().sum().item<int64_t>(), images.numel());
   const double slack = 1e-4 * (spec.high - spec.low);
   if (!(low >= spec.low - slack && high <= spec.high + slack)) {
     Fail(ErrorKind::kBadInput, "{}: values from {} to {}; expected {} to {}", spec.name, low, high,
@@ -184,7 +188,16 @@ void CheckImages(const ImageSpec& spec, const at::Tensor& images) {
 
 void CheckLogits(const ImageSpec& spec, const at::Tensor& logits, int64_t batch) {
   const auto classes = static_cast<int64_t>(spec.class_names.size());
-  if (logits.dim() != 2 || logits.size(0) != batch || (classes != 0 && logits.size(1) != classes)) {
+  const bool rows = logits.dim() == 2 && logits.size(0) == batch;
+  if (rows && logits.size(1) == 1)
+    Fail(ErrorKind::kBadInput,
+         "{}: answers with one number an image; expected a logit for each of two classes or more. "
+         "For a model with a single logit z, export one that returns [0, z]",
+         spec.name);
+  if (rows && classes != 0 && logits.size(1) != classes)
+    Fail(ErrorKind::kBadInput, "{}: the sidecar names {} classes; the model answers with {}",
+         spec.name, classes, logits.size(1));
+  if (!rows) {
     Fail(ErrorKind::kBadInput, "{}: gives an output of shape [{}] for {} images; expected [{}, {}]",
          spec.name, fmt::join(logits.sizes().vec(), ", "), batch, batch,
          classes == 0 ? std::string("classes") : std::to_string(classes));

@@ -128,7 +128,12 @@ TEST_F(ScriptTest, WithoutASidecarTheOutputTellsTheClasses) {
 
 TEST_F(ScriptTest, WrongClassCountIsNamed) {
   EXPECT_THAT(LoadError(Write(mean_colour_, R"({"class_names": ["a", "b"]})")),
-              HasSubstr("gives an output of shape [4, 3] for 4 images; expected [4, 2]"));
+              HasSubstr("the sidecar names 2 classes; the model answers with 3"));
+  const std::string one = "return torch.matmul(x.mean([2, 3]), self.w)[:, :1]";
+  for (const char* sidecar : {"", R"({"class_names": ["a", "b"]})"})
+    EXPECT_THAT(LoadError(Write(one, sidecar)), HasSubstr("a single logit z"));
+  EXPECT_THAT(LoadError(Write("return x.mean([2, 3]).sum(1)", "", at::eye(3), "flat.pt")),
+              HasSubstr("gives an output of shape [4] for 4 images; expected [4, classes]"));
 }
 
 TEST_F(ScriptTest, WeightsAndLogitsThatAreNotFiniteAreRefused) {
@@ -179,7 +184,10 @@ TEST_F(ScriptTest, ImagesThatDoNotFitAreRefused) {
   EXPECT_THAT(error(at::zeros({0, 3, 8, 9})), HasSubstr("[0, 3, 8, 9]"));
   EXPECT_THAT(error(at::full({1, 3, 8, 9}, 255.0)), HasSubstr("values from 255 to 255"));
   EXPECT_THAT(error(at::full({1, 3, 8, 9}, -0.01)), HasSubstr("expected 0 to 1"));
-  EXPECT_THAT(error(at::full({1, 3, 8, 9}, NAN)), HasSubstr("nan"));
+  at::Tensor lost = at::full({1, 3, 8, 9}, 0.5);
+  lost[0][1][2].fill_(NAN);
+  lost[0][0][0][0] = INFINITY;
+  EXPECT_THAT(error(lost), HasSubstr("10 of 216 image values are not finite"));
   EXPECT_THAT(error(at::zeros({1, 3, 8, 9}, at::kDouble)), HasSubstr("float32"));
 }
 

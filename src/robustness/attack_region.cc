@@ -113,6 +113,9 @@ void CheckInput(const AttackInput& input) {
       Fail(ErrorKind::kBadInput, "attack: a budget is negative or not a number");
   }
   if (images.numel() == 0) return;
+  if (const auto lost = at::isfinite(images).logical_not().sum().item<int64_t>(); lost > 0)
+    Fail(ErrorKind::kBadInput, "attack: {} of {} image values are not finite", lost,
+         images.numel());
   const auto low = images.min().item<float>(), high = images.max().item<float>();
   if (!(low >= 0 && high <= 1))
     Fail(ErrorKind::kBadInput, "attack: image values range from {} to {}; expected 0 to 1", low,

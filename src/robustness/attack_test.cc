@@ -356,7 +356,8 @@ TEST(AttackTest, BadInputIsNamed) {
   EXPECT_THAT(message({.images = images[0], .labels = labels}), HasSubstr("[B, C, H, W]"));
   EXPECT_THAT(message({.images = images, .labels = labels.narrow(0, 0, 1)}), HasSubstr("label"));
   EXPECT_THAT(message({.images = images, .labels = labels + 4}), HasSubstr("class 4"));
-  EXPECT_THAT(message({.images = images.clone().fill_(NAN), .labels = labels}), HasSubstr("nan"));
+  EXPECT_THAT(message({.images = images.clone().fill_(NAN), .labels = labels}),
+              HasSubstr("image values are not finite"));
 }
 
 TEST(AttackTest, OptionsThatDoNotGoTogetherAreRefused) {

@@ -36,12 +36,6 @@ void CheckLabels(const TileBatch& batch, int64_t classes, const char* which) {
   }
 }
 
-std::map<std::string, at::Tensor> Copies(const model::ImageNetwork& network) {
-  auto out = network.Tensors();
-  for (auto& [name, tensor] : out) tensor = tensor.clone();
-  return out;
-}
-
 // What the choice of the epoch goes by.
 double ScoreOf(const EpochPoint& point) {
   return point.perturbed_accuracy.value_or(point.validation_accuracy);
@@ -166,21 +160,6 @@ void ClassifierTrainer::Update(int64_t step) {
   }
 }
 
-// With its running statistics. The first steps count less than `average` would have it.
-void ClassifierTrainer::Average(int64_t step) {
-  if (options_.average == 0) return;
-  const double at = static_cast<double>(step);
-  const double keep = std::min(options_.average, (1 + at) / (10 + at));
-  for (const auto& [name, tensor] : network_->Tensors()) {
-    const auto [known, fresh] = average_.try_emplace(name, tensor);
-    if (fresh) {
-      known->second = tensor.clone();
-    } else {
-      known->second.lerp_(tensor, 1 - keep);
-    }
-  }
-}
-
 int64_t ClassifierTrainer::Repeats() const {
   return method_.perturber ? method_.perturber->repeats() : 1;
 }
@@ -197,7 +176,6 @@ void ClassifierTrainer::Learn(const TrainStep& step, EpochPoint& point) {
   loss.loss.backward();
   if (method_.perturber) method_.perturber->Learn();
   Update(step.step);
-  Average(step.step);
   const double share = 1 / static_cast<double>(StepsPerEpoch() * Repeats());
   const at::Tensor correct = loss.logits.detach().argmax(1) == step.labels;
   point.train_loss += share * loss.loss.item<double>();
@@ -234,16 +212,14 @@ EpochPoint ClassifierTrainer::Epoch(const std::function<void(int64_t)>& done) {
       Fail(ErrorKind::kBadInput, "'{}' is not finite after epoch {}; try a smaller --rate", name,
            point.epoch);
   }
-  const auto now = Copies(*network_);
-  if (!average_.empty()) network_->Set(average_);
   Validate(point);
-  if (best_epoch_ == 0 || IsBetter(point, history_[static_cast<size_t>(best_epoch_ - 1)])) {
-    best_epoch_ = point.epoch;
-    best_ = Copies(*network_);
-  }
-  if (!average_.empty()) network_->Set(now);
   point.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   history_.push_back(point);
+  if (best_epoch_ == 0 || IsBetter(point, history_[static_cast<size_t>(best_epoch_ - 1)])) {
+    best_epoch_ = point.epoch;
+    best_.clear();
+    for (const auto& [name, tensor] : network_->Tensors()) best_[name] = tensor.clone();
+  }
   return point;
 }
 
@@ -299,7 +275,6 @@ void ClassifierTrainer::Save(const std::filesystem::path& file) const {
   for (const auto& [name, tensor] : network_->Tensors()) tensors["now." + name] = tensor;
   for (const auto& [name, tensor] : momenta_) tensors["momentum." + name] = tensor;
   for (const auto& [name, tensor] : best_) tensors["best." + name] = tensor;
-  for (const auto& [name, tensor] : average_) tensors["average." + name] = tensor;
   nlohmann::json history = nlohmann::json::array();
   for (const EpochPoint& point : history_) history.push_back(point.ToJson());
   model::WriteSafetensors(file, tensors,
@@ -336,7 +311,6 @@ void ClassifierTrainer::Restore(const std::filesystem::path& file) {
   for (const auto& [name, tensor] : network_->Tensors()) {
     now[name] = read("now.", name, tensor);
     best_[name] = read("best.", name, tensor);
-    if (options_.average > 0) average_[name] = read("average.", name, tensor);
   }
   for (auto& [name, tensor] : momenta_) tensor = read("momentum.", name, tensor);
   network_->Set(now);

@@ -1,6 +1,5 @@
 // Trains a built-in image network on labelled tiles: stochastic gradient descent with Nesterov
-// momentum, a one-cycle schedule, on wish an average of the weights over the steps, a validation set
-// that picks the epoch, one checkpoint an epoch.
+// momentum, a one-cycle schedule, a validation set that picks the epoch, one checkpoint an epoch.
 // A TrainingMethod changes the images before each step (augmentation, attack) and may replace the
 // loss. Not thread-safe.
 #pragma once
@@ -31,7 +30,6 @@ struct ClassifierTrainOptions {
   double momentum = 0.9;
   double weight_decay = 5e-4;
   double label_smoothing = 0;
-  double average = 0;
   bool flips = true;
   int64_t patience = 0;
   uint64_t seed = 1;
@@ -48,10 +46,6 @@ struct ClassifierTrainOptions {
           Between(0, 10));
     visit("label-smoothing", label_smoothing, "share of the target spread over all classes",
           Between(0, 0.9));
-    visit("average", average,
-          "share that a running average of the weights keeps a step, for example 0.99; the average "
-          "is what is validated and written. 0: the weights as they are",
-          Between(0, 0.99999));
     visit("flips", flips, "turn and mirror each tile at random, one of 8 ways");
     visit("patience", patience,
           "stop after so many epochs that are no better on validation; 0: never",
@@ -121,7 +115,6 @@ class ClassifierTrainer {
   TrainLoss LossOf(const TrainStep& step, const at::Tensor& images) const;
   void Learn(const TrainStep& step, EpochPoint& point);
   void Update(int64_t step);
-  void Average(int64_t step);
   double RateAt(int64_t step) const;
   int64_t StepsPerEpoch() const;
   int64_t Repeats() const;
@@ -132,7 +125,7 @@ class ClassifierTrainer {
   TileBatch train_, validation_;
   ClassifierTrainOptions options_;
   TrainingMethod method_;
-  std::map<std::string, at::Tensor> momenta_, average_, best_;  // average_: empty without one
+  std::map<std::string, at::Tensor> momenta_, best_;
   std::vector<EpochPoint> history_;
   int64_t best_epoch_ = 0;
 };

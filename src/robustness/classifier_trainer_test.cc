@@ -85,51 +85,6 @@ TEST(ClassifierTrainerTest, GoesOnFromACheckpointAsIfNeverInterrupted) {
               HasSubstr("no checkpoint of this training"));
 }
 
-TEST(ClassifierTrainerTest, TheAverageIsOfTheWeightsOfAllStepsAndIsWhatIsKept) {
-  ClassifierTrainOptions options = Quick();
-  options.epochs = 1;
-  options.average = 0.3;
-  const auto network = Network();
-  const auto trainer = Make(network, options);
-  std::map<std::string, at::Tensor> expected;
-  int step = 0;
-  trainer->Epoch([&](int64_t) {
-    const double keep = std::min(0.3, (1.0 + step) / (10.0 + step));
-    for (const auto& [name, tensor] : network->Tensors()) {
-      const at::Tensor before = step == 0 ? tensor : expected.at(name);
-      expected[name] = before * keep + tensor * (1 - keep);
-    }
-    ++step;
-  });
-  EXPECT_GT(step, 3);
-  const auto plain = Network();
-  options.average = 0;
-  Make(plain, options)->Epoch();
-  EXPECT_TRUE(SameWeights(*network, *plain));  // training itself goes on from the weights
-  trainer->TakeBest();
-  for (const auto& [name, tensor] : network->Tensors())
-    EXPECT_TRUE(at::allclose(tensor, expected.at(name), 1e-5, 1e-6)) << name;
-  EXPECT_FALSE(SameWeights(*network, *plain));
-}
-
-TEST(ClassifierTrainerTest, TheAverageGoesOnFromACheckpoint) {
-  const base::TemporaryFolder folder;
-  ClassifierTrainOptions options = Quick();
-  options.average = 0.9;
-  const auto whole = Network(), parts = Network(), resumed = Network();
-  const auto straight = Make(whole, options);
-  while (!straight->Done()) straight->Epoch();
-  const auto first = Make(parts, options);
-  first->Epoch();
-  first->Save(folder.path() / "c");
-  const auto second = Make(resumed, options);
-  second->Restore(folder.path() / "c");
-  while (!second->Done()) second->Epoch();
-  straight->TakeBest();
-  second->TakeBest();
-  EXPECT_TRUE(SameWeights(*whole, *resumed));
-}
-
 // Black images; counts what it is asked.
 class BlackPerturber : public BatchPerturber {
  public:

@@ -89,10 +89,37 @@ TEST(CleanCheckTest, CountsByClassAndComparesWithTheSidecar) {
     EXPECT_EQ(out.by_class[1].correct, 3);
     EXPECT_NEAR(out.lowest, 10.0 / 255, 1e-6);
     EXPECT_NEAR(out.highest, 250.0 / 255, 1e-6);
-    EXPECT_EQ(out.reproduces, true);
+    EXPECT_EQ(out.declared, DeclaredVerdict::kTooFewToTell);
   }
-  EXPECT_EQ(check(0.99, 4).reproduces, false);
-  EXPECT_EQ(check(std::nullopt, 4).reproduces, std::nullopt);
+  EXPECT_EQ(check(0.99, 4).declared, DeclaredVerdict::kContradicted);
+  EXPECT_EQ(check(std::nullopt, 4).declared, std::nullopt);
+}
+
+TEST(DeclaredVerdictTest, DependsOnTheNumberOfTiles) {
+  using enum DeclaredVerdict;
+  EXPECT_EQ(JudgeDeclared(977, 1120, 0.8723), kReproduced);
+  EXPECT_EQ(JudgeDeclared(161, 200, 0.805), kReproduced);
+  EXPECT_EQ(JudgeDeclared(199, 200, 0.995), kReproduced);
+  EXPECT_EQ(JudgeDeclared(965, 1120, 0.8723), kWithinChance);  // 0.862
+  EXPECT_EQ(JudgeDeclared(940, 1120, 0.8723), kContradicted);  // 0.839
+  EXPECT_EQ(JudgeDeclared(1010, 1120, 0.8723), kContradicted);
+  // A few tiles tell nothing, unless all is lost.
+  EXPECT_EQ(JudgeDeclared(3, 4, 0.8723), kTooFewToTell);
+  EXPECT_EQ(JudgeDeclared(4, 4, 0.8723), kTooFewToTell);
+  EXPECT_EQ(JudgeDeclared(6, 6, 0.995), kTooFewToTell);
+  EXPECT_EQ(JudgeDeclared(1, 4, 0.8723), kContradicted);
+  EXPECT_EQ(JudgeDeclared(1, 2, 1.0), kTooFewToTell);  // within one tile
+  EXPECT_EQ(JudgeDeclared(98, 100, 1.0), kContradicted);
+  EXPECT_EQ(DescribeVerdict(kTooFewToTell, 3, 4), "too few tiles to tell (4)");
+}
+
+TEST(DeclaredVerdictTest, OnlyContradictionsAreReported) {
+  model::ImageSpec spec{.clean_accuracy = 0.99, .clean_data = "x"};
+  EXPECT_THAT(ContradictionOf(spec, 12, 20).value_or(""),
+              testing::HasSubstr("0.6000 on these 20 tiles; the sidecar declares 0.9900 (x)"));
+  EXPECT_EQ(ContradictionOf(spec, 20, 20), std::nullopt);
+  spec.clean_accuracy.reset();
+  EXPECT_EQ(ContradictionOf(spec, 12, 20), std::nullopt);
 }
 
 // The shipped demonstration classifier, on patients and tiles that it has not seen.
@@ -133,7 +160,7 @@ TEST_P(DeclaredAccuracyTest, IsReproduced) {
   const CleanCheck check = CheckClean(*classifier, tiles, 64);
   EXPECT_EQ(check.tiles, expected.count);
   EXPECT_NEAR(check.accuracy(), expected.accuracy, 5e-4);
-  EXPECT_EQ(check.reproduces, true);
+  EXPECT_EQ(check.declared, DeclaredVerdict::kReproduced);
   EXPECT_TRUE(tiles.problems().empty());
 }
 

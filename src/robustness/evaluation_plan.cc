@@ -219,6 +219,7 @@ void Describe(PlannedItem& item) {
 }
 
 std::vector<PlannedItem> ReetPlan(const EvaluationOptions& options) {
+  if (options.transforms == "none") return {};
   const bool whole = options.transforms == "all" || options.transforms == "reet";
   const std::vector<std::string> wanted =
       whole ? std::vector<std::string>{} : SplitNames(options.transforms);

@@ -24,6 +24,8 @@ struct EvaluationOptions {
   int draws = 10;                  // of transforms searched
   int refinements = 10;            // local search after the draws
   int queries = 300;               // of square
+  // Names separated by commas; all or none.
+  std::string corruptions = "all";
   bool curves = true;
   std::string saliency = "gradient,integrated-gradients";  // methods compared, or none
   int saliency_images = 12;
@@ -43,6 +45,9 @@ struct EvaluationOptions {
           "blur cover), reet or none");
     visit("attacks", attacks,
           "of fgsm, pgd, square, ensemble, least, separated by commas; all or none");
+    visit("corruptions", corruptions,
+          "corruptions, of five severities each, separated by commas; all (of RGB tiles, none with "
+          "compat reet) or none");
     visit("compat", compat, "reet: by the conventions of that package", base::OneOf({"", "reet"}));
     visit("epsilon", epsilon, "largest change of a value by the pixel attacks", Between(0, 1));
     visit("rmse", rmse, "RMSE budget of the pixel transform", Between(0, 1));

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "measure/image_saliency.h"
+#include "robustness/corruption_evaluation.h"
 #include "robustness/evaluation_summary.h"
 
 namespace assay::robustness {
@@ -25,6 +26,7 @@ constexpr int kItemVersion = 3;  // grows when items are computed differently
 std::string IdentityOf(const EvaluationData& data, const EvaluationSubject& subject,
                        const PlannedItem& item, EvaluationOptions options) {
   options.transforms = options.attacks = "";  // which other items are asked for does not matter
+  options.corruptions = "";
   const json identity = {
       {"version", kItemVersion},
       {"model", subject.model.value("hash", "")},
@@ -98,8 +100,10 @@ json RunEvaluation(const model::ImageClassifier& model, const EvaluationData& da
   std::vector<PlannedItem> plan =
       PlanEvaluation(options, data.images.size(1), data.images.size(2), data.images.size(3));
   plan.insert(plan.begin(), subject.more.begin(), subject.more.end());
-  if (plan.empty()) Fail(ErrorKind::kUsage, "no attack and no transform to evaluate");
-  CheckSaliency(model, data, options);
+  const std::vector<std::string> corruptions = CorruptionNames(options, data.images.size(1));
+  if (plan.empty() && corruptions.empty())
+    Fail(ErrorKind::kUsage, "nothing to evaluate: no attack and no transform, nor a corruption");
+  if (!plan.empty()) CheckSaliency(model, data, options);
   std::vector<FinishedItem> items;
   double seconds = 0;
   for (size_t i = 0; i < plan.size(); ++i) {
@@ -149,6 +153,13 @@ json RunEvaluation(const model::ImageClassifier& model, const EvaluationData& da
   for (const std::string& text : LeftOutOfPlan(options)) flags.push_back(text);
   for (const std::string& flag : flags)
     out["flags"].push_back({{"item", "evaluation"}, {"text", flag}});
+  size_t row = 0;
+  out["corruptions"] = EvaluateCorruptions(
+      model, data, corruptions, options.batch, subject.model.value("hash", ""),
+      run / "corruptions.json", [&](bool kept) {
+        if (report) report(row, corruptions.size(), "corruption " + corruptions[row], kept);
+        ++row;
+      });
   for (const FinishedItem& finished : items) {
     out["items"].push_back(finished.item);
     for (const json& flag : finished.item.at("flags"))

@@ -31,6 +31,7 @@ class EvaluationTest : public testing::Test {
     }
     options_.transforms = "brightness";
     options_.attacks = "pgd,least";
+    options_.corruptions = "none";
     options_.epsilon = 0.1;
     options_.steps = 8;
     options_.refinements = 2;

@@ -33,7 +33,9 @@ struct StudyPair {
 };
 
 // Pairs in the order of the study: levels mixed, sides at random, tiles used as evenly as possible.
-// Throws kUsage for levels that are not whole numbers from 1 to 255.
+// The altered tile of every pair, as stored, differs by its level exactly: the largest change of a
+// value. Throws kUsage for levels that are not whole numbers from 1 to 255, kBadInput when the
+// attack changes no tile by a level.
 std::vector<StudyPair> MakeStudy(const model::ImageClassifier& model, const TileBatch& tiles,
                                  const StudyOptions& options);
 

@@ -89,8 +89,7 @@ class SearchAttack : public Attack {
   at::Tensor Staying(const ActiveImages& active, const BestStates& best,
                      const std::optional<Outlook>& outlook, int query) const {
     at::Tensor staying = at::ones_like(active.rows, at::kBool);
-    if (options_.early_stop)
-      staying = best.fooled().index_select(0, active.rows).logical_not();
+    if (options_.early_stop) staying = best.fooled().index_select(0, active.rows).logical_not();
     if (outlook && query >= kDrawsToJudgeBy) {
       const at::Tensor hopeless = outlook->Hopeless(active.rows, options_.give_up);
       staying = staying.logical_and(hopeless.logical_not());

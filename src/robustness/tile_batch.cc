@@ -71,6 +71,7 @@ data::TileOptions OptionsFor(const model::ImageSpec& spec) {
   return {.channels = spec.channels,
           .height = spec.height,
           .width = spec.width,
+          .microns_per_pixel = spec.microns_per_pixel.value_or(0),
           .class_names = spec.class_names};
 }
 

@@ -35,8 +35,8 @@ std::optional<TileBatch> NextBatch(data::TileDataset& tiles, int64_t& position, 
 // All of it, in memory. Throws kBadInput when no tile is usable.
 TileBatch ReadAll(data::TileDataset& tiles, const model::ImageSpec& spec);
 
-// What a dataset is asked for so that its tiles fit the classifier: its channels, declared size and
-// class names.
+// What a dataset is asked for so that its tiles fit the classifier: its channels, declared size,
+// microns per pixel (of a whole slide's tiles) and class names.
 data::TileOptions OptionsFor(const model::ImageSpec& spec);
 
 }  // namespace assay::robustness

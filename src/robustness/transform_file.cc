@@ -2,10 +2,12 @@
 
 #include <ATen/ATen.h>
 
+#include <numeric>
 #include <vector>
 
 #include "base/error.h"
 #include "model/safetensors.h"
+#include "transforms/corruption.h"
 
 namespace assay::robustness {
 
@@ -91,6 +93,14 @@ at::Tensor ApplyTransformFile(const TransformFileRequest& request) {
     groups.push_back(spec.image_value ? group / full_range : group);
   }
   return transform->Apply(images / full_range, at::cat(groups, 1)) * full_range;
+}
+
+at::Tensor ApplyCorruptionFile(const std::filesystem::path& input, const std::string& corruption,
+                               int severity) {
+  const at::Tensor images = ReadImages(SafetensorsFile::Open(input), 1);
+  std::vector<int64_t> ids(static_cast<size_t>(images.size(0)));
+  std::iota(ids.begin(), ids.end(), 0);
+  return transforms::Corrupt(images, corruption, severity, ids);
 }
 
 }  // namespace assay::robustness

@@ -28,6 +28,11 @@ struct TransformFileRequest {
 // expected.
 at::Tensor ApplyTransformFile(const TransformFileRequest& request);
 
+// The same for a corruption (transforms/corruption.h): the file holds `input` in 0..1, and the
+// number of an image decides its noise. Also throws as Corrupt does.
+at::Tensor ApplyCorruptionFile(const std::filesystem::path& input, const std::string& corruption,
+                               int severity);
+
 // The transform that `name` stands for in a request.
 std::unique_ptr<transforms::Transform> MakeNamedTransform(
     const std::string& name, const transforms::TransformOptions& options);

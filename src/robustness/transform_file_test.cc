@@ -95,5 +95,17 @@ TEST_F(TransformFileTest, WhatIsMissingOrMisshapedIsNamed) {
   EXPECT_THAT(Refusal("rotate"), HasSubstr("no tensor 'input'"));
 }
 
+TEST_F(TransformFileTest, CorruptionsTakeImagesAlone) {
+  const fs::path path = folder_.path() / "images.safetensors";
+  const at::Tensor images = at::full({2, 3, 8, 8}, 0.5);
+  model::WriteSafetensors(path, {{"input", images}});
+  EXPECT_TRUE(at::allclose(ApplyCorruptionFile(path, "darker", 5), images * 0.55));
+  const at::Tensor noisy = ApplyCorruptionFile(path, "noise", 2);
+  EXPECT_FALSE(at::equal(noisy[0], noisy[1]));
+  EXPECT_THROW(ApplyCorruptionFile(path, "rain", 2), base::Error);
+  model::WriteSafetensors(path, {{"input", images * 255}});
+  EXPECT_THROW(ApplyCorruptionFile(path, "darker", 5), base::Error);
+}
+
 }  // namespace
 }  // namespace assay::robustness

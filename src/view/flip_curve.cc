@@ -12,6 +12,8 @@ std::string WriteFlipCurve(const FlipCurve& curve) {
   std::vector<FlipPoint> points = curve.points;
   std::sort(points.begin(), points.end(),
             [](const FlipPoint& a, const FlipPoint& b) { return a.epsilon < b.epsilon; });
+  // No change flips nothing.
+  if (!points.empty() && points.front().epsilon > 0) points.insert(points.begin(), FlipPoint{});
   const double unit = curve.norm == "linf" ? 255 : 1;
   const auto series = [&](const char* name, double FlipPoint::*share) {
     ScatterSeries out{.name = name, .joined = true};
@@ -27,12 +29,11 @@ std::string WriteFlipCurve(const FlipCurve& curve) {
                                       : fmt::format("{} norm of the perturbation", curve.norm),
       .y_label = "flipped, % of images that were right",
       .series = {series("universal", &FlipPoint::flips), series("shuffled", &FlipPoint::shuffled),
-                 series("random", &FlipPoint::random)}};
+                 series("random", &FlipPoint::random)},
+      .from_zero = true,
+      .y_reaches = 100};
   if (curve.goal > 0 && !points.empty())
-    chart.series.push_back({.name = fmt::format("goal {:.0f}%", 100 * curve.goal),
-                            .points = {{points.front().epsilon * unit, 100 * curve.goal, "goal"},
-                                       {points.back().epsilon * unit, 100 * curve.goal, "goal"}},
-                            .joined = true});
+    chart.rule = ScatterRule{100 * curve.goal, fmt::format("goal {:.0f}%", 100 * curve.goal)};
   return WriteScatterChart(chart);
 }
 

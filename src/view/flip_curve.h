@@ -17,7 +17,7 @@ struct FlipPoint {
 struct FlipCurve {
   std::string model;  // in the title
   std::string norm;   // "linf": the axis is in grey levels of 255; else in units of the norm
-  std::vector<FlipPoint> points;  // drawn by rising epsilon
+  std::vector<FlipPoint> points;  // drawn by rising epsilon, from no change on
   double goal = 0.84;             // a line; none at 0
 };
 

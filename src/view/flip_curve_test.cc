@@ -17,8 +17,18 @@ TEST(FlipCurveTest, DrawsAllSeriesInGreyLevelsByRisingBudget) {
   EXPECT_THAT(svg, HasSubstr("m&lt;1&gt;"));
   EXPECT_THAT(svg, HasSubstr("universal at 8: 90.0%"));
   EXPECT_THAT(svg, HasSubstr("shuffled at 2: 1.5%"));
-  EXPECT_THAT(svg, HasSubstr("goal 84%"));
   EXPECT_LT(svg.find("universal at 2"), svg.find("universal at 8"));
+}
+
+TEST(FlipCurveTest, BeginsAtNoChangeAndTheGoalIsALineWithoutPoints) {
+  const std::string svg = WriteFlipCurve({.norm = "linf", .points = {{8.0 / 255, 0.9, 0.02, 0.1}}});
+  EXPECT_THAT(svg, HasSubstr("universal at 0: 0.0%"));
+  EXPECT_THAT(svg, HasSubstr(">100</text>"));  // the axis of shares is whole
+  EXPECT_THAT(svg, HasSubstr("stroke-dasharray"));
+  EXPECT_THAT(svg, HasSubstr(">goal 84%</text>"));
+  EXPECT_THAT(svg, Not(HasSubstr("<title>goal")));
+  EXPECT_THAT(WriteFlipCurve({.norm = "linf", .points = {{0.1, 0.9, 0, 0}}, .goal = 0}),
+              Not(HasSubstr("dasharray")));
 }
 
 TEST(FlipCurveTest, OtherNormsKeepTheirUnitAndNoPointsAreDrawn) {

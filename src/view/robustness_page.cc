@@ -326,6 +326,7 @@ std::string WriteRobustnessPage(const json& report, const PictureLoader& load) {
       EscapeMarkup(ReportText(report, "intended_use")));
   out += "<h2>What was tested</h2>\n" + Facts(report);
   out += "<h2>Accuracy after each attack</h2>\n" + MeasureTables(report);
+  out += RobustnessCorruptions(report);
   out += "<h2>Flags</h2>\n" + FlagList(report);
   out += RobustnessCurves(report) + RobustnessEnergy(report) + RobustnessConstructs(report) +
          RobustnessSaliency(report) + RobustnessGallery(report, load);

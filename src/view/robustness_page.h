@@ -19,7 +19,8 @@ std::string WriteRobustnessPage(const nlohmann::json& report, const PictureLoade
 // data: URL of a PNG picture.
 std::string PngUrl(const std::string& bytes);
 
-// Parts of the page, in robustness_analysis.cc and robustness_gallery.cc.
+// Parts of the page, in robustness_corruptions.cc, robustness_analysis.cc, robustness_gallery.cc.
+std::string RobustnessCorruptions(const nlohmann::json& report);
 std::string RobustnessCurves(const nlohmann::json& report);
 std::string RobustnessEnergy(const nlohmann::json& report);
 std::string RobustnessConstructs(const nlohmann::json& report);

@@ -74,6 +74,17 @@ TEST(RobustnessPageTest, GalleryTellsTheNewAnswerAndWhatWithstood) {
   EXPECT_THAT(WriteRobustnessPage(report, Pictures), HasSubstr("No tile was fooled"));
 }
 
+TEST(RobustnessPageTest, ShowsCorruptionsBesideClean) {
+  const MarkupReport markup = CheckMarkup(WriteRobustnessPage(Example(), Pictures), true);
+  for (const char* text : {"haematoxylin weak", "gain of haematoxylin", "0.9, 0.8, 0.65, 0.5, 0.3",
+                           "86.5 0.92", "66.0", "79.2 0.89"})
+    EXPECT_THAT(markup.text, HasSubstr(text));
+  json without = Example();
+  without.erase("corruptions");  // of an older report
+  EXPECT_THAT(CheckMarkup(WriteRobustnessPage(without, Pictures), true).text,
+              Not(HasSubstr("corrupted")));
+}
+
 TEST(RobustnessPageTest, HostileNamesStayText) {
   json report = Example();
   report["title"] = "<script>alert(1)</script>";

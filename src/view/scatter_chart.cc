@@ -58,6 +58,8 @@ class Drawing {
       x_.Include(0);
       y_.Include(0);
     }
+    if (chart.y_reaches) y_.Include(*chart.y_reaches);
+    if (chart.rule) y_.Include(chart.rule->y);
     x_.Widen();
     y_.Widen();
   }
@@ -70,6 +72,7 @@ class Drawing {
         "<text x=\"{2}\" y=\"22\" font-size=\"15\" font-weight=\"bold\">{3}</text>\n",
         chart_.width_px, chart_.height_px, kLeft, EscapeMarkup(chart_.title));
     WriteAxes();
+    if (chart_.rule) WriteRule(*chart_.rule);
     for (size_t s = 0; s < chart_.series.size(); ++s) WriteSeries(s);
     return out_ + "</svg>\n";
   }
@@ -104,6 +107,14 @@ class Drawing {
         "{:.1f})\">{}</text>\n",
         (kLeft + right) / 2, chart_.height_px - 12, EscapeMarkup(chart_.x_label),
         (kTop + bottom) / 2, (kTop + bottom) / 2, EscapeMarkup(chart_.y_label));
+  }
+
+  void WriteRule(const ScatterRule& rule) {
+    const double y = Y(rule.y);
+    out_ += fmt::format(
+        "<line x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\" stroke=\"#444\" "
+        "stroke-dasharray=\"6 4\"/><text x=\"{}\" y=\"{:.1f}\" fill=\"#444\">{}</text>\n",
+        kLeft, chart_.width_px - kRight, y, y, kLeft + 8, y - 6, EscapeMarkup(rule.label));
   }
 
   void WriteSeries(size_t index) {

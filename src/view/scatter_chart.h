@@ -2,6 +2,7 @@
 // measures, autoencoders by sparsity and error. Thread-safe: a pure function.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,10 +19,17 @@ struct ScatterSeries {
   bool joined = false;  // a line through the points, in their order
 };
 
+struct ScatterRule {
+  double y = 0;
+  std::string label;  // above its left end
+};
+
 struct ScatterChart {
   std::string title, x_label, y_label;
   std::vector<ScatterSeries> series;  // at most 8 colours, then they repeat
   bool from_zero = false;             // both axes begin at 0
+  std::optional<double> y_reaches;    // the y axis goes at least so far
+  std::optional<ScatterRule> rule;    // a dashed horizontal line
   double width_px = 720, height_px = 480;
 };
 
