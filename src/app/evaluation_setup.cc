@@ -9,6 +9,7 @@
 #include "app/neurons_run.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/sha256.h"
 #include "data/tile_image.h"
 #include "model/safetensors.h"
 #include "robustness/clean_check.h"
@@ -28,6 +29,8 @@ constexpr const char* kIntendedUse =
     "Measures how little it takes to change the answers of this classifier, to help decide whether "
     "and with which safeguards it may be used. It is a technical test on the tiles named below; it "
     "is no clinical validation and says nothing about other slides, scanners or laboratories.";
+
+constexpr const char* kHashAlgorithm = "XXH3-128";
 
 // Labelled tiles of a split, at most `limit`, evenly spread (0: all).
 std::vector<data::Tile> ReadLabelled(data::TileDataset& dataset, int64_t limit,
@@ -84,6 +87,7 @@ void AddNuclei(const EvaluationArguments& arguments, const std::vector<data::Til
     data.nuclei_count.push_back(constructs.nuclei);
     data.nuclei_area.push_back(constructs.nuclei_area);
   }
+  data.nuclei_segmented = arguments.masks == "segment";
   data.constructs = at::stack(maps).to(data.images.device());
 }
 
@@ -128,6 +132,7 @@ json DataJson(const EvaluationArguments& arguments, const data::TileDataset& dat
       {"name",
        fs::absolute(fs::path(arguments.tiles.tiles) / ".").parent_path().filename().string()},
       {"hash", robustness::HashOf(data.images, data.labels)},
+      {"hash_algorithm", kHashAlgorithm},
       {"split", arguments.tiles.options.split},
       {"tiles", data.size()},
       {"per_class", per_class},
@@ -144,16 +149,57 @@ json DataJson(const EvaluationArguments& arguments, const data::TileDataset& dat
 }
 
 json ModelJson(const std::string& path, const model::ImageSpec& spec, int64_t positive) {
-  json out = {{"name", spec.name},          {"file", fs::path(path).filename().string()},
-              {"hash", HashModel(path)},    {"classes", spec.class_names},
-              {"positive_class", positive}, {"probabilities", spec.gives_probabilities}};
+  json out = {{"name", spec.name},
+              {"file", fs::path(path).filename().string()},
+              {"hash", HashModel(path)},
+              {"hash_algorithm", kHashAlgorithm},
+              {"classes", spec.class_names},
+              {"positive_class", positive},
+              {"probabilities", spec.gives_probabilities}};
+  if (fs::is_regular_file(path)) out["sha256"] = base::Sha256OfFile(path);
   out["declared_accuracy"] = spec.clean_accuracy ? json(*spec.clean_accuracy) : json(nullptr);
   return out;
 }
 
+// What was taken, and how, beside the options of the evaluation itself. Names of files only: the
+// report may be passed on.
+json SelectionJson(const EvaluationArguments& arguments) {
+  const auto name = [](const std::string& path) {
+    return path.empty() ? path
+                        : fs::absolute(fs::path(path) / ".").parent_path().filename().string();
+  };
+  const bool folder = arguments.masks != "segment" && arguments.masks != "none";
+  json out = {{"limit", arguments.limit},
+              {"masks", folder ? name(arguments.masks) : arguments.masks},
+              {"threshold-split", arguments.threshold_split},
+              {"universal", name(arguments.universal)},
+              {"device", arguments.tiles.device}};
+  out.update(base::FieldsToJson(arguments.tiles.options));
+  if (arguments.masks == "segment") out.update(base::FieldsToJson(arguments.nuclei));
+  return out;
+}
+
+// On the tiles that are attacked: chosen knowing their labels.
+bool ThresholdOnTested(const EvaluationArguments& arguments) {
+  if (arguments.options.threshold >= 0) return false;
+  const std::string& tested = arguments.tiles.options.split;
+  return arguments.threshold_split.empty() || tested.empty() || tested == arguments.threshold_split;
+}
+
 std::vector<std::string> GeneralFlags(const model::ImageClassifier& model,
-                                      const EvaluationData& data) {
+                                      const EvaluationData& data,
+                                      const EvaluationArguments& arguments) {
   std::vector<std::string> flags;
+  const model::ImageSpec& spec = model.spec();
+  if (spec.sha256 != spec.declared_sha256) {
+    flags.push_back(fmt::format("the sidecar declares weights with the sha256 {}; these have {}",
+                                spec.declared_sha256.substr(0, 16), spec.sha256.substr(0, 16)));
+  }
+  if (ThresholdOnTested(arguments)) {
+    flags.push_back(
+        "the threshold was chosen on the tested tiles, so sensitivity and specificity before the "
+        "attack are flattering; --threshold-split chooses it on others, --threshold gives it");
+  }
   const auto right = static_cast<int64_t>(
       std::llround(measure::Accuracy(data.clean, measure::AllOf(data.clean)).value_or(0) *
                    static_cast<double>(data.size())));
@@ -216,7 +262,7 @@ PreparedEvaluation PrepareEvaluation(const EvaluationArguments& arguments) {
           .positive = arguments.options.positive};
   data.clean_logits = robustness::LogitsInBatches(model, data.images, arguments.options.batch);
   data.clean = robustness::ToAnswers(data.clean_logits, data.labels);
-  const bool patients = AddClusters(data);
+  const bool patients = data.clusters_are_patients = AddClusters(data);
   out.subject.threshold_from = ChooseThreshold(arguments, model, data);
   AddNuclei(arguments, tiles, data);
   out.subject.model = ModelJson(ClassifierPath(arguments.tiles), model.spec(), data.positive);
@@ -224,7 +270,8 @@ PreparedEvaluation PrepareEvaluation(const EvaluationArguments& arguments) {
   out.subject.intended_use = arguments.intended_use.empty() ? kIntendedUse : arguments.intended_use;
   out.subject.assay_version = ASSAY_VERSION;
   out.subject.created_at = TimeNow();
-  out.subject.flags = GeneralFlags(model, data);
+  out.subject.selection = SelectionJson(arguments);
+  out.subject.flags = GeneralFlags(model, data, arguments);
   if (!arguments.universal.empty()) out.subject.more.push_back(ReadUniversal(arguments.universal));
   out.problems = DescribeProblems(dataset);
   return out;
@@ -262,14 +309,15 @@ EvaluationNote ReadNote(const fs::path& run) {
   base::FieldsFromJson(Member<json>(note, "nuclei", file), arguments.nuclei);
   out.channels = Member<int64_t>(note, "channels", file);
   base::FieldsFromJson(Member<json>(report, "options", report_file), arguments.options);
+  const json model = Member<json>(report, "model", report_file);
+  arguments.options.gradients = model.value("differentiable", true);
   arguments.options.threshold =
       Member<double>(Member<json>(report, "threshold", report_file), "value", report_file);
   const json data = Member<json>(report, "data", report_file);
   out.height = Member<int64_t>(data, "height", report_file);
   out.width = Member<int64_t>(data, "width", report_file);
   out.data_hash = Member<std::string>(data, "hash", report_file);
-  out.model_hash =
-      Member<std::string>(Member<json>(report, "model", report_file), "hash", report_file);
+  out.model_hash = Member<std::string>(model, "hash", report_file);
   return out;
 }
 

@@ -161,6 +161,14 @@ void Print(const AttackArguments& arguments, const model::ImageSpec& spec,
                median, DistanceUnit(arguments));
     if (arguments.transform.empty() && arguments.options.norm == "linf")
       fmt::print("  = {:.3g} grey levels of 255\n", median * 255);
+    // The least change lies on the boundary, where rounding decides.
+    const std::string& attack = arguments.options.attack;
+    const auto lost =
+        run.result.fooled.sum().item<int64_t>() - run.stored.png.sum().item<int64_t>();
+    if ((attack == "ddn" || attack == "deepfool" || attack == "bisection") && lost > 0) {
+      fmt::print("warning: the distance is before rounding, which undoes {} of the changes found\n",
+                 lost);
+    }
   }
   fmt::print("{} forwards, {} backwards of single images, {:.2f} s, {:.0f}% inside the model\n",
              run.result.calls.forwards, run.result.calls.backwards, run.seconds,

@@ -19,6 +19,17 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+// Which items the row is of: those without a budget would make it 0 for any classifier.
+void PrintWorstCase(const json& report) {
+  if (!report.contains("worst_case")) return;
+  const json& worst = report.at("worst_case");
+  fmt::print("worst case: of {}\n",
+             fmt::join(worst.at("items").get<std::vector<std::string>>(), ", "));
+  for (const json& left : worst.at("left_out"))
+    fmt::print("  without {}: {}\n", left.at("item").get<std::string>(),
+               left.at("reason").get<std::string>());
+}
+
 std::string Cell(const json& value, int decimals) {
   return value.is_number() ? fmt::format("{:.{}f}", value.get<double>(), decimals)
                            : std::string("-");
@@ -57,8 +68,10 @@ void PrintTable(const json& report) {
   add("clean", report.at("clean"), nullptr);
   for (const json& item : report.at("items"))
     add(item.at("title").get<std::string>(), item.at("metrics"), item);
-  add("worst case", report.at("worst_case").at("metrics"), nullptr);
+  if (report.contains("worst_case"))
+    add("worst case", report.at("worst_case").at("metrics"), nullptr);
   fmt::print("{}", FormatTable(table));
+  PrintWorstCase(report);
   PrintCorruptions(report);
   // The same text of many items on one line.
   std::vector<std::pair<std::string, std::string>> flags;  // text, items

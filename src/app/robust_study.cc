@@ -35,6 +35,7 @@ struct MakeArguments {
 
 void RunMake(const MakeArguments& arguments) {
   const auto model = OpenClassifier(arguments.tiles);
+  model::CheckDifferentiable(*model);  // gradients are all that it works by
   data::TileDataset dataset = OpenTiles(arguments.tiles, model->spec());
   std::vector<data::Tile> tiles;
   for (const int64_t i : LabelledTiles(dataset, arguments.tiles.tiles)) {

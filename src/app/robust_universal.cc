@@ -211,6 +211,7 @@ void Write(const UniversalArguments& arguments, const std::vector<std::string>& 
 void RunUniversal(const UniversalArguments& arguments) {
   const auto budgets = ParseBudgets(arguments.budgets);
   const auto model = OpenClassifier(arguments.model);
+  model::CheckDifferentiable(*model);  // gradients are all that it works by
   std::vector<std::unique_ptr<model::ImageClassifier>> others;
   for (const std::string& name : arguments.transfer)
     others.push_back(OpenClassifier({.model = name, .device = arguments.model.device}));

@@ -61,6 +61,12 @@ std::unique_ptr<model::ImageClassifier> OpenClassifier(const TileArguments& argu
     fmt::print(stderr, "note: {} gives probabilities; their logarithms are used as logits\n",
                classifier->spec().name);
   }
+  if (const model::ImageSpec& spec = classifier->spec(); spec.sha256 != spec.declared_sha256) {
+    fmt::print(stderr,
+               "warning: {}: the sidecar declares the sha256 {}; the weights have {}: what it says "
+               "may be about another file\n",
+               spec.name, spec.declared_sha256, spec.sha256);
+  }
   return classifier;
 }
 

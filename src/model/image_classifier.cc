@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include "model/image_network.h"
 #include "model/image_spec.h"
 #include "model/torchscript_classifier.h"
@@ -90,7 +91,14 @@ fs::path SidecarOf(const fs::path& file) { return fs::path(file).replace_extensi
 ImageSpec ReadSpec(const fs::path& file, const std::string& device) {
   const fs::path sidecar = SidecarOf(file);
   ImageSpec spec{.name = file.stem().string(), .any_size = true};
-  if (fs::exists(sidecar)) spec = ParseSidecar(base::ReadJson(sidecar), spec.name, sidecar);
+  if (fs::exists(sidecar)) {
+    const nlohmann::json said = base::ReadJson(sidecar);
+    spec = ParseSidecar(said, spec.name, sidecar);
+    // FILE.pt and FILE.safetensors share a sidecar, whose hash is of the one it names.
+    const bool of_this = !said.contains("file") || said["file"] == file.filename().string();
+    if (!of_this) spec.declared_sha256.clear();
+    if (!spec.declared_sha256.empty()) spec.sha256 = base::Sha256OfFile(file);
+  }
   spec.device = device;
   return spec;
 }

@@ -26,6 +26,7 @@ struct ImageSpec {
   std::string clean_data;                // on which data, as the sidecar says it
   std::string task, architecture;        // as the sidecar says them
   bool demonstration = false;            // the sidecar says that it is for demonstration only
+  std::string sha256, declared_sha256;   // of the weights, where the sidecar declares one
   // The file gives probabilities (found by a probe); Logits returns their logarithms.
   bool gives_probabilities = false;
   std::string device = "cpu";  // where the images are expected

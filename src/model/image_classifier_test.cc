@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <torch/script.h>
 
+#include "base/sha256.h"
 #include "model/image_network.h"
 #include "model/model_testing.h"
 
@@ -105,6 +106,17 @@ class ScriptTest : public testing::Test {
   TemporaryFolder folder_;
   const std::string mean_colour_ = "return torch.matmul(x.mean([2, 3]), self.w)";
 };
+
+TEST_F(ScriptTest, TheDeclaredHashIsHeldAgainstTheWeights) {
+  const fs::path file = Write(mean_colour_, R"({"class_names": ["a", "b", "c"], "sha256": "00"})");
+  const ImageSpec spec = LoadImageClassifier(file)->spec();
+  EXPECT_EQ(spec.declared_sha256, "00");
+  EXPECT_EQ(spec.sha256, base::Sha256OfFile(file));
+  // A hash of the other of two files with one sidecar says nothing about this one.
+  Write(mean_colour_,
+        R"({"class_names": ["a", "b", "c"], "sha256": "00", "file": "m.safetensors"})");
+  EXPECT_EQ(LoadImageClassifier(file)->spec().declared_sha256, "");
+}
 
 TEST_F(ScriptTest, WithoutASidecarTheOutputTellsTheClasses) {
   const auto classifier = LoadImageClassifier(Write(mean_colour_));

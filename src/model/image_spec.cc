@@ -129,6 +129,7 @@ ImageSpec ParseSidecar(const Json& json, const std::string& name, const fs::path
   spec.task = Get<std::string>(json, "task", file).value_or("");
   spec.architecture = Get<std::string>(json, "architecture", file).value_or("");
   spec.demonstration = Get<bool>(json, "demonstration", file).value_or(false);
+  spec.declared_sha256 = Get<std::string>(json, "sha256", file).value_or("");
   ReadAccuracy(json, file, spec);
   return spec;
 }

@@ -14,8 +14,8 @@ namespace assay::model {
 
 // The sidecar of our own models: class_names, input_shape ["B", C, H, W] (H and W may be null),
 // any_size (present and not false), input_range, clean_accuracy (the first number),
-// microns_per_pixel, task, architecture, demonstration. Missing keys keep their defaults. Throws
-// kBadInput naming the file and the key.
+// microns_per_pixel, task, architecture, demonstration, sha256. Missing keys keep their defaults.
+// Throws kBadInput naming the file and the key.
 ImageSpec ParseSidecar(const nlohmann::json& json, const std::string& name,
                        const std::filesystem::path& file);
 

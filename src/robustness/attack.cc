@@ -62,6 +62,7 @@ AttackHealth& AttackHealth::operator+=(const AttackHealth& other) {
   flat_loss += other.flat_loss;
   still_rising += other.still_rising;
   search_beats_gradient |= other.search_beats_gradient;
+  no_gradients |= other.no_gradients;
   return *this;
 }
 
@@ -81,6 +82,10 @@ std::vector<std::string> AttackHealth::Flags() const {
     flags.push_back(
         "a search without gradients fooled images that gradients did not: the gradients "
         "may be masked");
+  if (no_gradients)
+    flags.push_back(
+        "the classifier gives no gradients: only the search without them attacked, which is "
+        "weaker");
   return flags;
 }
 

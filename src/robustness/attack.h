@@ -48,6 +48,7 @@ struct AttackHealth {
   int64_t still_rising =
       0;  // still right, and whose loss still rose in the last tenth of the steps
   bool search_beats_gradient = false;  // set by ensembles: a search fooled what gradients did not
+  bool no_gradients = false;  // set by ensembles: the classifier gives none, the search was alone
   std::vector<std::string> Flags() const;  // in words; empty when all is well
   AttackHealth& operator+=(const AttackHealth& other);
 };

@@ -267,6 +267,22 @@ TEST(SquareTest, NeedsNoGradient) {
               HasSubstr("carry no gradient"));
 }
 
+TEST(SquareTest, IsWhatIsLeftOfTheEnsembleWithoutGradients) {
+  const StepClassifier model(0.5);
+  AttackInput input{.images = at::full({3, 3, 8, 8}, 0.49F), .labels = at::zeros({3}, at::kLong)};
+  AttackOptions options;
+  options.attack = "ensemble";
+  options.epsilon = 0.1;
+  const AttackResult result = MakeAttack(options)->Run(model, input);
+  EXPECT_TRUE(result.fooled.all().item<bool>());
+  EXPECT_EQ(result.calls.backwards, 0);
+  EXPECT_FALSE(result.health.search_beats_gradient);  // there was none to beat
+  ASSERT_EQ(result.health.Flags().size(), 1U);
+  EXPECT_THAT(result.health.Flags()[0], HasSubstr("gives no gradients"));
+  options.norm = "l1";
+  EXPECT_THAT(ErrorMessage([&] { MakeAttack(options)->Run(model, input); }), HasSubstr("not l1"));
+}
+
 TEST(SearchTest, GivingUpSparesCallsOnImagesFarFromFooledOnly) {
   const LinearClassifier model(Seeded({3, 48}, 3), Seeded({3}, 4));
   AttackInput input{.images = 0.4 + 0.2 * Seeded({40, 3, 4, 4}, 5, false)};

@@ -107,39 +107,51 @@ json ConfinedJson(const model::ImageClassifier& model, const EvaluationData& dat
   return out;
 }
 
-json MinimalEnergyJson(const model::ImageClassifier& model, const EvaluationData& data,
-                       const Attacked& attacked, const EvaluationOptions& options) {
-  const std::vector<int64_t> rows = CorrectRows(data);
-  json out = {{"norm", "rmse"}, {"unit", "grey levels"}, {"correct", rows.size()}};
-  std::vector<double> found;
-  std::vector<int64_t> left;
-  for (const int64_t row : rows) {
-    if (attacked.flipped[static_cast<size_t>(row)]) left.push_back(row);
+void LeastStored::Offer(const std::vector<int64_t>& rows, const at::Tensor& images) {
+  if (rows.empty()) return;
+  const at::Tensor which = at::tensor(rows, at::kLong);
+  const at::Tensor stored = ThroughPng(images);
+  const at::Tensor rmse = 255 * Rmse(data_.images.index_select(0, which), stored);
+  const measure::Answers after =
+      ToAnswers(LogitsInBatches(model_, stored, batch_), data_.labels.index_select(0, which));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto place = static_cast<int64_t>(i);
+    if (!data_.clean.Correct(rows[i]) || after.Correct(place)) continue;
+    double& least = rmse_grey_[static_cast<size_t>(rows[i])];
+    least = std::min(least, rmse[place].item<double>());
   }
-  // The least change lies on the boundary, where rounding to 8 bits decides: go on a little.
-  for (double factor = 1; factor <= 2.001 && !left.empty(); factor += 0.05) {
+}
+
+void LeastStored::OfferLengthened(const at::Tensor& images, const std::vector<bool>& flipped) {
+  constexpr double kMost = 32, kFiner = 2;
+  std::vector<int64_t> left;
+  for (const int64_t row : CorrectRows(data_)) {
+    if (flipped[static_cast<size_t>(row)]) left.push_back(row);
+  }
+  const std::vector<double> before = std::move(rmse_grey_);
+  rmse_grey_.assign(before.size(), INFINITY);
+  for (double factor = 1; factor <= kMost && !left.empty();
+       factor = factor < kFiner ? factor + 0.05 : factor * 1.05) {
     const at::Tensor which = at::tensor(left, at::kLong);
-    const at::Tensor clean = data.images.index_select(0, which);
-    const at::Tensor longer =
-        (clean + factor * (attacked.images.index_select(0, which) - clean)).clamp(0, 1);
-    const at::Tensor stored = ThroughPng(longer);
-    const at::Tensor rmse = 255 * Rmse(clean, stored);
-    const measure::Answers after = ToAnswers(LogitsInBatches(model, stored, options.batch),
-                                             data.labels.index_select(0, which));
-    std::vector<int64_t> still;
-    for (size_t i = 0; i < left.size(); ++i) {
-      const auto place = static_cast<int64_t>(i);
-      if (after.Correct(place)) {
-        still.push_back(left[i]);
-      } else {
-        found.push_back(rmse[place].item<double>());
-      }
-    }
-    left = still;
+    const at::Tensor clean = data_.images.index_select(0, which);
+    Offer(left, (clean + factor * (images.index_select(0, which) - clean)).clamp(0, 1));
+    std::erase_if(left,
+                  [&](int64_t row) { return std::isfinite(rmse_grey_[static_cast<size_t>(row)]); });
+  }
+  for (size_t i = 0; i < before.size(); ++i) rmse_grey_[i] = std::min(rmse_grey_[i], before[i]);
+}
+
+json MinimalEnergyJson(const EvaluationData& data, const std::vector<double>& least) {
+  std::vector<double> found;
+  for (const double value : least) {
+    if (std::isfinite(value)) found.push_back(value);
   }
   std::sort(found.begin(), found.end());
+  json out = {{"norm", "rmse"},
+              {"unit", "grey levels"},
+              {"correct", CorrectRows(data).size()},
+              {"found", found.size()}};
   const json summary = SummaryJson(found);
-  out["found"] = found.size();
   for (const char* name : {"median", "p10", "p90"})
     out[name] = summary.is_null() ? json(nullptr) : summary[name];
   out["values"] = found;

@@ -1,6 +1,7 @@
 #include "robustness/ensemble_attack.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 
@@ -28,18 +29,28 @@ class EnsembleRun {
     best_.Offer(all_, all_.region.centre(),
                 probe.Forward(all_.images, all_.region.centre(), all_.labels, {}));
     calls_ += probe.calls();
-    if (space_->differentiable()) Gradients();
+    const bool gradients = space_->differentiable() && GivesGradients();
+    health_.no_gradients = space_->differentiable() && !gradients;
+    if (gradients) Gradients();
     const int64_t before = Survivors();
     Search();
     AttackResult result = best_.Result(all_.region, calls_);
     result.health = health_;
     result.health.images = all_.size();
-    result.health.search_beats_gradient = space_->differentiable() && Survivors() < before;
+    result.health.search_beats_gradient = gradients && Survivors() < before;
     return result;
   }
 
  private:
   int64_t Survivors() const { return best_.fooled().logical_not().sum().item<int64_t>(); }
+
+  // A module that detaches its input is no reason to stop: the search needs no gradients.
+  bool GivesGradients() {
+    const c10::AutoGradMode with_gradients(true);
+    ++calls_.forwards;
+    return model_.Logits(input_.images.narrow(0, 0, 1).detach().requires_grad_(true))
+        .requires_grad();
+  }
 
   void Gradients() {
     const int64_t classes = best_.logits().size(1);
@@ -56,7 +67,14 @@ class EnsembleRun {
   void Search() {
     const Norm norm = all_.region.norm();
     const bool square = space_->name() == "pixels" && (norm == Norm::kLinf || norm == Norm::kL2);
-    if (square || space_->name() != "pixels") Try(square ? "square" : "search", "margin", {});
+    if (square || space_->name() != "pixels") {
+      Try(square ? "square" : "search", "margin", {});
+    } else if (health_.no_gradients) {
+      base::Fail(base::ErrorKind::kBadInput,
+                 "{}: its logits carry no gradient, and the search of the ensemble is defined for "
+                 "linf and l2, not {}",
+                 model_.spec().name, options_.norm);
+    }
   }
 
   // targets: [B] or undefined.

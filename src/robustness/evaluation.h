@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -22,11 +23,13 @@ struct EvaluationData {
   at::Tensor images, labels;          // [B, C, H, W] float32 in [0, 1]; [B] int64
   std::vector<data::TileInfo> infos;  // [B]
   std::vector<std::string> clusters;  // [B], patients or tiles
-  at::Tensor clean_logits;            // [B, K]
+  bool clusters_are_patients = true;
+  at::Tensor clean_logits;  // [B, K]
   measure::Answers clean;
   int64_t positive = 1;
   double threshold = 0.5;
   at::Tensor constructs;                          // [B, H, W] int64, undefined without nuclei
+  bool nuclei_segmented = false;                  // found by us, not given
   std::vector<double> nuclei_count, nuclei_area;  // [B], likewise
 
   int64_t size() const { return labels.size(0); }
@@ -40,6 +43,7 @@ at::Tensor LogitsInBatches(const model::ImageClassifier& model, const at::Tensor
 struct Attacked {
   at::Tensor images, logits;  // [B, C, H, W], [B, K]
   std::vector<bool> flipped;  // right before, wrong by some candidate
+  std::vector<double> least;  // [B] of LeastStored; empty unless pixels are what is attacked
   ModelCalls calls;
   AttackHealth health;
   double seconds = 0;
@@ -57,6 +61,7 @@ struct ItemReport {
   nlohmann::json item;       // docs/robustness-report.md
   measure::Answers answers;  // after
   std::vector<bool> flipped;
+  std::vector<double> least;  // as in Attacked
 };
 
 // Pictures go to `gallery` (a folder), named by item and tile.
@@ -81,10 +86,29 @@ nlohmann::json ConstructsJson(const EvaluationData& data, const at::Tensor& pert
 nlohmann::json ByNucleiJson(const EvaluationData& data, const std::vector<bool>& flipped);
 nlohmann::json ConfinedJson(const model::ImageClassifier& model, const EvaluationData& data,
                             const PlannedItem& item, const EvaluationOptions& options);
-// The images that still fool after rounding to 8 bits, each change lengthened as little as that
-// needs (up to twice); images that were right only.
-nlohmann::json MinimalEnergyJson(const model::ImageClassifier& model, const EvaluationData& data,
-                                 const Attacked& attacked, const EvaluationOptions& options);
+// The least energy by which each tile was fooled as an 8-bit file, over all candidates offered.
+class LeastStored {
+ public:
+  LeastStored(const model::ImageClassifier& model, const EvaluationData& data, int64_t batch)
+      : model_(model),
+        data_(data),
+        batch_(batch),
+        rmse_grey_(static_cast<size_t>(data.size()), INFINITY) {}
+  // images: [n, C, H, W], of the tiles `rows`, of which those count that were answered correctly.
+  void Offer(const std::vector<int64_t>& rows, const at::Tensor& images);
+  // Lengthens each change a little at a time until it survives rounding: the least change lies on
+  // the boundary, where rounding decides. Tiles that withstood are not asked.
+  void OfferLengthened(const at::Tensor& images, const std::vector<bool>& flipped);
+  const std::vector<double>& rmse_grey() const { return rmse_grey_; }  // [B]; infinite: none
+
+ private:
+  const model::ImageClassifier& model_;
+  const EvaluationData& data_;
+  int64_t batch_;
+  std::vector<double> rmse_grey_;
+};
+// least: [B] as LeastStored gives it.
+nlohmann::json MinimalEnergyJson(const EvaluationData& data, const std::vector<double>& least);
 // universal_item.cc: each perturbation by itself; what is kept is what the largest does.
 Attacked RunUniversalItem(const model::ImageClassifier& model, const EvaluationData& data,
                           const PlannedItem& item, const EvaluationOptions& options,

@@ -17,6 +17,7 @@ using base::ErrorKind;
 using base::Fail;
 
 const std::vector<std::string> kAttacks = {"fgsm", "pgd", "square", "ensemble", "least"};
+const std::set<std::string> kGradientAttacks = {"fgsm", "pgd", "least"};
 const std::set<std::string> kMoving = {"rotate", "crop", "zoom_in", "zoom_out"};
 
 std::string Grey(double value) { return fmt::format("{:.3g} grey levels", value * 255); }
@@ -116,7 +117,11 @@ PlannedItem TransformItem(const std::string& name, const EvaluationOptions& opti
   // their range, the offset of the mean too, which is one number.
   const bool pixel = name == "pixel", stain = name == "stain";
   if (pixel || stain) {
-    item.attack.attack = "apgd";
+    item.attack.attack = options.gradients ? "apgd" : "search";
+    if (!options.gradients) {
+      item.attack.steps = options.refinements;
+      item.threat["knowledge"] = "scores only";
+    }
     item.attack.norm = "rmse";
     item.attack.epsilon = pixel ? options.rmse : 0.2;
     item.space = pixel ? std::shared_ptr<const ParameterSpace>(MakePixelSpace())
@@ -163,7 +168,7 @@ std::vector<std::string> TransformsNamed(const std::string& names) {
 
 std::vector<std::string> AttacksNamed(const std::string& names) {
   if (names == "none") return {};
-  if (names == "all") return {"fgsm", "pgd", "square", "least"};
+  if (names == "all") return {"fgsm", "pgd", "square", "ensemble", "least"};
   std::vector<std::string> out = SplitNames(names);
   for (const std::string& name : out) {
     if (std::find(kAttacks.begin(), kAttacks.end(), name) == kAttacks.end()) {
@@ -173,6 +178,35 @@ std::vector<std::string> AttacksNamed(const std::string& names) {
   }
   return out;
 }
+
+// The attacks and transforms of a plan, and what it cannot have without gradients.
+struct PlanNames {
+  std::vector<std::string> attacks, transforms;
+  std::vector<std::string> missing_attacks, missing_transforms;
+};
+
+PlanNames NamesFor(const EvaluationOptions& options) {
+  PlanNames names{AttacksNamed(options.attacks), TransformsNamed(options.transforms), {}, {}};
+  if (options.gradients) return names;
+  const auto take_out = [](std::vector<std::string>& from, std::vector<std::string>& to,
+                           const auto& needs_gradients) {
+    std::copy_if(from.begin(), from.end(), std::back_inserter(to), needs_gradients);
+    std::erase_if(from, needs_gradients);
+  };
+  // Of the ensemble only Square is left, which `all` has already.
+  take_out(names.attacks, names.missing_attacks, [&](const std::string& name) {
+    return kGradientAttacks.contains(name) || (name == "ensemble" && options.attacks == "all");
+  });
+  take_out(names.transforms, names.missing_transforms,
+           [](const std::string& name) { return name == "pixel"; });
+  const bool searched =
+      std::find(names.attacks.begin(), names.attacks.end(), "square") != names.attacks.end();
+  const bool pixels_asked = !names.missing_attacks.empty() || !names.missing_transforms.empty();
+  if (pixels_asked && !searched) names.attacks.push_back("square");
+  return names;
+}
+
+bool NeedsGradients(const std::string& saliency) { return saliency != "occlusion"; }
 
 void Describe(PlannedItem& item) {
   item.threat["objective"] = item.attack.objective;
@@ -190,9 +224,12 @@ std::vector<PlannedItem> ReetPlan(const EvaluationOptions& options) {
   const std::vector<std::string> wanted =
       whole ? std::vector<std::string>{} : SplitNames(options.transforms);
   std::vector<PlannedItem> items;
+  size_t known = 0;
   for (const ReetSettings& settings : ReetDefaults()) {
     if (!whole && std::find(wanted.begin(), wanted.end(), settings.transform) == wanted.end())
       continue;
+    ++known;
+    if (settings.gradient && !options.gradients) continue;
     PlannedItem item{.name = FileSafe(settings.transform),
                      .title = Title(settings.transform),
                      .kind = "transform",
@@ -212,7 +249,7 @@ std::vector<PlannedItem> ReetPlan(const EvaluationOptions& options) {
         {"knowledge", settings.gradient ? "white box" : "scores only"}};
     items.push_back(std::move(item));
   }
-  if (items.size() < wanted.size()) {
+  if (known < wanted.size()) {
     Fail(ErrorKind::kUsage, "--transforms '{}': the package reet evaluates: {}", options.transforms,
          fmt::join(TransformsNamed("reet"), ", "));
   }
@@ -236,22 +273,58 @@ std::vector<std::string> SplitNames(const std::string& names) {
 }
 
 std::vector<std::string> SaliencyNames(const EvaluationOptions& options) {
-  return options.saliency == "none" ? std::vector<std::string>() : SplitNames(options.saliency);
+  std::vector<std::string> names =
+      options.saliency == "none" ? std::vector<std::string>() : SplitNames(options.saliency);
+  if (options.gradients || names.empty()) return names;
+  return {"occlusion"};
+}
+
+std::vector<std::string> LeftOutOfPlan(const EvaluationOptions& options) {
+  std::vector<std::string> out;
+  if (options.gradients) return out;
+  if (options.compat == "reet") {
+    std::vector<std::string> missing;
+    const std::vector<std::string> wanted = TransformsNamed(options.transforms);
+    for (const ReetSettings& settings : ReetDefaults()) {
+      const bool asked =
+          std::find(wanted.begin(), wanted.end(), settings.transform) != wanted.end();
+      if (settings.gradient && asked) missing.push_back(settings.transform);
+    }
+    if (!missing.empty())
+      out.push_back(fmt::format("left out, as they need gradients: {}", fmt::join(missing, ", ")));
+  } else {
+    const PlanNames names = NamesFor(options);
+    std::vector<std::string> missing = names.missing_attacks;
+    missing.insert(missing.end(), names.missing_transforms.begin(), names.missing_transforms.end());
+    if (!missing.empty()) {
+      out.push_back(fmt::format(
+          "left out, as they need gradients: {}; Square, which needs none, is what attacks pixels",
+          fmt::join(missing, ", ")));
+    }
+    if (std::find(names.transforms.begin(), names.transforms.end(), "stain") !=
+        names.transforms.end())
+      out.push_back("stain is searched at random: a weaker attack than one by gradients");
+  }
+  std::vector<std::string> maps = SplitNames(options.saliency == "none" ? "" : options.saliency);
+  std::erase_if(maps, [](const std::string& name) { return !NeedsGradients(name); });
+  if (!maps.empty())
+    out.push_back(fmt::format("saliency is by occlusion in place of {}", fmt::join(maps, ", ")));
+  return out;
 }
 
 std::vector<PlannedItem> PlanEvaluation(const EvaluationOptions& options, int64_t channels,
                                         int64_t height, int64_t width) {
   base::ValidateFields(options);
-  for (const std::string& method : SaliencyNames(options)) {
+  for (const std::string& method : SplitNames(options.saliency == "none" ? "" : options.saliency)) {
     measure::SaliencyOptions saliency;
     saliency.method = method;
     base::ValidateFields(saliency);
   }
   if (options.compat == "reet") return ReetPlan(options);
   std::vector<PlannedItem> items;
-  for (const std::string& name : AttacksNamed(options.attacks))
-    items.push_back(PixelAttack(name, options));
-  for (const std::string& name : TransformsNamed(options.transforms)) {
+  const PlanNames names = NamesFor(options);
+  for (const std::string& name : names.attacks) items.push_back(PixelAttack(name, options));
+  for (const std::string& name : names.transforms) {
     if (channels == 3 || name == "pixel") {
       items.push_back(TransformItem(name, options, height, width));
     } else if (options.transforms != "all" && options.transforms != "reet") {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/options.h"
+#include "measure/image_saliency.h"
 #include "robustness/attack.h"
 #include "robustness/reet_compat.h"
 
@@ -34,11 +35,14 @@ struct EvaluationOptions {
   double threshold = -1;  // score of the positive class; below 0: chosen on the clean images
   int positive = 1;       // class
   uint64_t seed = 0;
+  bool gradients = true;  // whether the classifier gives any: found out, not asked for
 
   template <typename Visitor>
   void VisitFields(Visitor&& visit) {
     using base::Between;
-    visit("transforms", transforms, "transforms, separated by commas; all, reet or none");
+    visit("transforms", transforms,
+          "transforms, separated by commas; all (but brightness and blur_rectangle, which mean and "
+          "blur cover), reet or none");
     visit("attacks", attacks,
           "of fgsm, pgd, square, ensemble, least, separated by commas; all or none");
     visit("corruptions", corruptions,
@@ -52,7 +56,10 @@ struct EvaluationOptions {
     visit("refinements", refinements, "local steps after the draws", Between(1, 1e6));
     visit("queries", queries, "model calls an image of square", Between(1, 1e6));
     visit("curves", curves, "measure success against strength");
-    visit("saliency", saliency, "saliency methods compared before and after, or none");
+    visit("saliency", saliency,
+          fmt::format("saliency methods compared before and after, of {}; or none",
+                      fmt::join(measure::SaliencyMethods(), ", "))
+              .c_str());
     visit("saliency-images", saliency_images, "images an item for that", Between(0, 1e6));
     visit("gallery", gallery, "picture rows an item", Between(0, 1000));
     visit("batch", batch, "images at a time", Between(1, 65536));
@@ -84,11 +91,16 @@ struct PlannedItem {
 PlannedItem UniversalItem(const at::Tensor& deltas, const std::vector<double>& budgets,
                           const std::string& norm);
 
-// For images of this size. Throws kUsage for unknown names.
+// For images of this size. Without gradients, what needs them is left out (LeftOutOfPlan) or
+// searched instead. Throws kUsage for unknown names.
 std::vector<PlannedItem> PlanEvaluation(const EvaluationOptions& options, int64_t channels,
                                         int64_t height, int64_t width);
 
-// The saliency methods asked for; none for "none" and "".
+// What a plan without gradients lacks of what was asked for, in words; empty with gradients.
+std::vector<std::string> LeftOutOfPlan(const EvaluationOptions& options);
+
+// The saliency methods asked for, occlusion in place of those that lack gradients; none for "none"
+// and "".
 std::vector<std::string> SaliencyNames(const EvaluationOptions& options);
 
 // "a, b" -> {"a", "b"}.

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "measure/image_saliency.h"
 #include "robustness/corruption_evaluation.h"
+#include "robustness/evaluation_summary.h"
 
 namespace assay::robustness {
 namespace {
@@ -19,7 +20,7 @@ using base::Fail;
 using measure::Answers;
 using nlohmann::json;
 
-constexpr int kItemVersion = 2;  // grows when items are computed differently
+constexpr int kItemVersion = 3;  // grows when items are computed differently
 
 // What makes two results of an item the same.
 std::string IdentityOf(const EvaluationData& data, const EvaluationSubject& subject,
@@ -41,17 +42,14 @@ std::string IdentityOf(const EvaluationData& data, const EvaluationSubject& subj
   return base::HashText(identity.dump());
 }
 
-struct FinishedItem {
-  json item;
-  Answers answers;
-  std::vector<bool> flipped;
-};
-
 json ToJson(const FinishedItem& finished, const std::string& identity) {
+  json least = json::array();  // JSON knows no infinity
+  for (const double value : finished.least) least.push_back(Number(value));
   return {{"identity", identity},
           {"item", finished.item},
           {"probabilities", finished.answers.probabilities},
-          {"flipped", finished.flipped}};
+          {"flipped", finished.flipped},
+          {"least_rmse_grey", least}};
 }
 
 std::optional<FinishedItem> KeptItem(const fs::path& file, const std::string& identity,
@@ -63,6 +61,8 @@ std::optional<FinishedItem> KeptItem(const fs::path& file, const std::string& id
   finished.answers = {.classes = data.clean.classes, .labels = data.clean.labels};
   kept.at("probabilities").get_to(finished.answers.probabilities);
   kept.at("flipped").get_to(finished.flipped);
+  for (const json& value : kept.at("least_rmse_grey"))
+    finished.least.push_back(value.is_null() ? INFINITY : value.get<double>());
   for (const json& row : finished.item.at("gallery")) {
     for (const auto& [name, picture] : row.at("pictures").items()) {
       if (!fs::exists(run / picture.get<std::string>())) return std::nullopt;
@@ -70,30 +70,6 @@ std::optional<FinishedItem> KeptItem(const fs::path& file, const std::string& id
   }
   measure::CheckAnswers(finished.answers);
   return finished;
-}
-
-// Each image as the item leaves it that lowers the probability of its class most; flipped by any.
-json WorstCase(const EvaluationData& data, const std::vector<FinishedItem>& items,
-               const EvaluationOptions& options) {
-  Answers worst = data.clean;
-  std::vector<bool> flipped(static_cast<size_t>(data.size()));
-  json names = json::array();
-  for (const FinishedItem& finished : items) {
-    names.push_back(finished.item.at("name"));
-    for (int64_t i = 0; i < data.size(); ++i) {
-      const auto place = static_cast<size_t>(i);
-      const int64_t label = data.clean.labels[place];
-      const bool flips = finished.flipped[place];
-      const bool lower = finished.answers.Probability(i, label) < worst.Probability(i, label);
-      if ((flips && !flipped[place]) || (lower && flips == flipped[place])) {
-        std::copy_n(finished.answers.probabilities.begin() + i * worst.classes, worst.classes,
-                    worst.probabilities.begin() + i * worst.classes);
-      }
-      flipped[place] = flipped[place] || flips;
-    }
-  }
-  const std::vector<double> no_size(static_cast<size_t>(data.size()));
-  return {{"items", names}, {"metrics", MetricsJson(data, &worst, flipped, no_size, options)}};
 }
 
 // A method that this classifier cannot serve is an error now, not after the first attack.
@@ -107,34 +83,6 @@ void CheckSaliency(const model::ImageClassifier& model, const EvaluationData& da
   }
 }
 
-std::vector<std::string> Limits(const EvaluationData& data, const EvaluationOptions& options) {
-  std::vector<std::string> limits = {
-      "Robust accuracy is an upper bound: an attack that fails does not show that none succeeds.",
-      "The attacks know the classifier and change the digital tile. Whether a scanner, a stain or "
-      "a "
-      "person could bring such changes about is a separate question.",
-      "Budgets hold for each tile by itself; a fooling rate counts tiles that were answered "
-      "correctly before."};
-  if (options.compat == "reet")
-    limits[2] =
-        "Budgets hold for the whole batch, as in the package REET: they depend on the "
-        "batch size.";
-  std::vector<std::string> clusters = data.clusters;
-  std::sort(clusters.begin(), clusters.end());
-  clusters.erase(std::unique(clusters.begin(), clusters.end()), clusters.end());
-  if (clusters.size() < 10) {
-    limits.push_back(
-        fmt::format("The intervals resample {} patients: with so few they are wide and "
-                    "rough themselves.",
-                    clusters.size()));
-  }
-  if (data.constructs.defined())
-    limits.push_back(
-        "Where nuclei were segmented and not given, constructs are estimates; "
-        "`assay robust nuclei` scores that segmentation.");
-  return limits;
-}
-
 }  // namespace
 
 std::string HashOf(const at::Tensor& images, const at::Tensor& labels) {
@@ -144,8 +92,11 @@ std::string HashOf(const at::Tensor& images, const at::Tensor& labels) {
 }
 
 json RunEvaluation(const model::ImageClassifier& model, const EvaluationData& data,
-                   const EvaluationSubject& subject, const EvaluationOptions& options,
+                   const EvaluationSubject& subject, const EvaluationOptions& asked,
                    const fs::path& run, const ItemReporter& report) {
+  const std::optional<std::string> no_gradients = model::WhyNotDifferentiable(model);
+  EvaluationOptions options = asked;
+  options.gradients = !no_gradients;
   std::vector<PlannedItem> plan =
       PlanEvaluation(options, data.images.size(1), data.images.size(2), data.images.size(3));
   plan.insert(plan.begin(), subject.more.begin(), subject.more.end());
@@ -164,11 +115,13 @@ json RunEvaluation(const model::ImageClassifier& model, const EvaluationData& da
     } else {
       if (report) report(i, plan.size(), plan[i].title, false);
       ItemReport fresh = EvaluateItem(model, data, plan[i], options, run / "gallery");
-      items.push_back({fresh.item, fresh.answers, fresh.flipped});
+      items.push_back({fresh.item, fresh.answers, fresh.flipped, fresh.least});
       base::WriteFile(file, ToJson(items.back(), identity).dump() + "\n");
     }
+    items.back().has_budget = !plan[i].least_distance;
     seconds += items.back().item.at("cost").at("seconds").get<double>();
   }
+  TakeLeastOfAll(data, items);
   json out = {{"schema", "assay.robustness"},
               {"version", 1},
               {"title", fmt::format("{} on {}", subject.model.value("name", ""),
@@ -178,7 +131,7 @@ json RunEvaluation(const model::ImageClassifier& model, const EvaluationData& da
               {"seconds", seconds},
               {"compat", options.compat},
               {"intended_use", subject.intended_use},
-              {"limits", Limits(data, options)},
+              {"limits", LimitsOf(data, options)},
               {"model", subject.model},
               {"data", subject.data},
               {"seeds", {{"seed", options.seed}}},
@@ -188,11 +141,17 @@ json RunEvaluation(const model::ImageClassifier& model, const EvaluationData& da
                 {"chosen_on", subject.threshold_from},
                 {"rule", subject.threshold_from == "given" ? "given"
                                                            : "largest sensitivity + specificity"}}},
-              {"clean", MetricsJson(data, nullptr, {}, {}, options)},
-              {"worst_case", WorstCase(data, items, options)}};
+              {"clean", MetricsJson(data, nullptr, {}, {}, options)}};
+  if (json worst = WorstCaseJson(data, items, options); !worst.is_null()) out["worst_case"] = worst;
   out["items"] = json::array();
   out["flags"] = json::array();
-  for (const std::string& flag : subject.flags)
+  out["options"].update(subject.selection);
+  out["model"]["differentiable"] = options.gradients;
+  std::vector<std::string> flags = subject.flags;
+  if (no_gradients)
+    flags.push_back(fmt::format("the classifier gives no gradients ({})", *no_gradients));
+  for (const std::string& text : LeftOutOfPlan(options)) flags.push_back(text);
+  for (const std::string& flag : flags)
     out["flags"].push_back({{"item", "evaluation"}, {"text", flag}});
   size_t row = 0;
   out["corruptions"] = EvaluateCorruptions(

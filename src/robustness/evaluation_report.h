@@ -15,6 +15,8 @@ namespace assay::robustness {
 // What the report says about model and data, beside what is measured.
 struct EvaluationSubject {
   nlohmann::json model, data;  // the members of the report
+  // Options of how data and nuclei came about: beside the evaluation's own in the report.
+  nlohmann::json selection = nlohmann::json::object();
   std::string threshold_from;  // "clean scores of these tiles", "given", ...
   std::string intended_use, assay_version, created_at;
   std::vector<std::string> flags;  // about the whole: item "evaluation"

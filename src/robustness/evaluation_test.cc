@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "robustness/energy.h"
 #include "robustness/evaluation_report.h"
-#include "robustness/perception_study.h"
+#include "robustness/evaluation_summary.h"
 #include "robustness/reet_compat.h"
 #include "robustness/robustness_testing.h"
 
@@ -15,15 +15,12 @@ namespace {
 
 using nlohmann::json;
 using testing::HasSubstr;
+using testing::Not;
 
 class EvaluationTest : public testing::Test {
  protected:
   EvaluationTest() {
-    data_.images = (Seeded({10, 3, 16, 16}, 1, false) * 255).round() / 255;
-    data_.labels = Answers(model_, data_.images);
-    data_.labels[3] = 1 - data_.labels[3];  // one that is wrong from the start
-    data_.clean_logits = LogitsInBatches(model_, data_.images, 4);
-    data_.clean = ToAnswers(data_.clean_logits, data_.labels);
+    Take(model_, (Seeded({10, 3, 16, 16}, 1, false) * 255).round() / 255);
     for (int i = 0; i < 10; ++i) {
       data::TileInfo info;
       info.name = fmt::format("tile {}", i);
@@ -32,7 +29,6 @@ class EvaluationTest : public testing::Test {
       data_.nuclei_count.push_back(i);
       data_.nuclei_area.push_back(0.1 * i);
     }
-    data_.constructs = at::randint(4, {10, 16, 16}, at::kLong);
     options_.transforms = "brightness";
     options_.attacks = "pgd,least";
     options_.corruptions = "none";
@@ -45,10 +41,20 @@ class EvaluationTest : public testing::Test {
     subject_.model = {{"name", "small"}, {"hash", "1"}, {"classes", {"a", "b"}}};
     subject_.data = {{"name", "noise"}, {"clusters", "patient"}};
   }
-  json Run() {
+  // Ten images with the classifier's own answers, but for one that is wrong from the start.
+  void Take(const model::ImageClassifier& model, const at::Tensor& images) {
+    data_.images = images;
+    data_.labels = Answers(model, images);
+    data_.labels[3] = 1 - data_.labels[3];
+    data_.clean_logits = LogitsInBatches(model, images, 4);
+    data_.clean = ToAnswers(data_.clean_logits, data_.labels);
+    data_.constructs = at::randint(4, {10, images.size(2), images.size(3)}, at::kLong);
+  }
+  json Run() { return Run(model_); }
+  json Run(const model::ImageClassifier& model) {
     kept_ = fresh_ = 0;
     return RunEvaluation(
-        model_, data_, subject_, options_, folder_.path(),
+        model, data_, subject_, options_, folder_.path(),
         [&](size_t, size_t, const std::string&, bool kept) { (kept ? kept_ : fresh_) += 1; });
   }
 
@@ -80,12 +86,173 @@ TEST_F(EvaluationTest, ReportsEveryItemConsistently) {
   }
   const json& worst = report.at("worst_case").at("metrics");
   for (const json& item : report.at("items")) {
+    if (item.at("name") == "least") continue;
     EXPECT_LE(worst.at("accuracy").at("value").get<double>(),
               item.at("metrics").at("accuracy").at("value").get<double>());
     EXPECT_GE(worst.at("flipped"), item.at("metrics").at("flipped"));
   }
   EXPECT_DOUBLE_EQ(report.at("clean").at("accuracy").at("value"), 0.9);
   EXPECT_EQ(report.at("items")[0].at("confined").size(), 4u);
+}
+
+std::vector<std::string> Names(const json& items) {
+  std::vector<std::string> names;
+  for (const json& item : items) names.push_back(item.at("name"));
+  return names;
+}
+
+// The texts of the report's flags about an item, one under another.
+std::string FlagsOf(const json& report, const std::string& name) {
+  std::string out;
+  for (const json& flag : report.at("flags"))
+    if (flag.at("item") == name) out += flag.at("text").get<std::string>() + "\n";
+  return out;
+}
+
+TEST_F(EvaluationTest, TheWorstCaseIsOfItemsWithABudget) {
+  options_.transforms = "none";
+  options_.epsilon = 1e-5;  // harmless; the search for the least change goes as far as it must
+  const json report = Run();
+  ASSERT_EQ(Names(report.at("items")), (std::vector<std::string>{"pgd", "least"}));
+  EXPECT_GT(report.at("items")[1].at("metrics").at("flipped"), 5);
+  EXPECT_EQ(report.at("items")[0].at("metrics").at("flipped"), 0);
+  const json& worst = report.at("worst_case");
+  EXPECT_EQ(worst.at("metrics").at("flipped"), 0);
+  EXPECT_EQ(worst.at("items"), json::array({"pgd"}));
+  EXPECT_EQ(worst.at("left_out")[0].at("item"), "least");
+  options_.attacks = "least";
+  EXPECT_FALSE(Run().contains("worst_case"));
+}
+
+TEST_F(EvaluationTest, CroppedTilesHaveNoPartInTheWorstCase) {
+  Take(model_, (Seeded({10, 3, 20, 20}, 1, false) * 255).round() / 255);
+  options_.compat = "reet";
+  options_.transforms = "blur,jpeg";
+  const json worst = Run().at("worst_case");
+  EXPECT_EQ(worst.at("items"), json::array({"blur"}));
+  EXPECT_EQ(worst.at("left_out")[0].at("item"), "jpeg");
+  EXPECT_THAT(worst.at("left_out")[0].at("reason").get<std::string>(), HasSubstr("16 x 16 px"));
+}
+
+// A tenth of a grey level from being fooled, all of them.
+class NearClassifier : public LinearClassifier {
+ public:
+  explicit NearClassifier(double mean)
+      : LinearClassifier(at::cat({at::full({1, 768}, -1.0 / 768), at::full({1, 768}, 1.0 / 768)}),
+                         at::tensor({mean + 0.1 / 255, -mean - 0.1 / 255}).to(at::kFloat), 100) {
+    spec_.height = spec_.width = 16;
+  }
+};
+
+TEST_F(EvaluationTest, ChangesBelowAGreyLevelAreLengthenedUntilTheyCanBeStored) {
+  const at::Tensor pixels = (Seeded({3 * 16 * 16}, 1, false) * 200 + 20).round() / 255;
+  std::vector<at::Tensor> images;
+  for (int64_t i = 0; i < 10; ++i) images.push_back(pixels.roll(i).view({3, 16, 16}));
+  const NearClassifier model(pixels.mean().item<double>());
+  Take(model, at::stack(images));
+  options_.transforms = "none";
+  options_.attacks = "least";
+  const json report = Run(model);
+  const json& item = report.at("items")[0];
+  EXPECT_EQ(item.at("metrics").at("flipped"), 9);
+  EXPECT_EQ(item.at("stored").at("png"), 0);  // as found, rounding takes all of it away
+  EXPECT_EQ(item.at("minimal_energy").at("found"), 9);
+  for (const json& value : item.at("minimal_energy").at("values"))
+    EXPECT_LE(value.get<double>(), 1.5);
+  EXPECT_EQ(FlagsOf(report, "least"), "");
+}
+
+TEST_F(EvaluationTest, LeastEnergyIsTheLeastOfAllPixelItemsAtAnyStrength) {
+  json report = Run();
+  const json& least = report.at("items")[1].at("minimal_energy");
+  int64_t by_all = 0;
+  for (const auto& [name, tiles] : least.at("from").items()) by_all += tiles.get<int64_t>();
+  EXPECT_EQ(by_all, least.at("found"));
+  std::vector<FinishedItem> items(2);
+  items[0] = {.item = {{"name", "least"}, {"minimal_energy", 0}},
+              .least = std::vector<double>(10, 3)};
+  items[1] = {.item = {{"name", "pgd"}}, .least = std::vector<double>(10, INFINITY)};
+  items[1].least[4] = 2;
+  items[0].least[5] = INFINITY;
+  TakeLeastOfAll(data_, items);
+  const json& taken = items[0].item.at("minimal_energy");
+  EXPECT_EQ(taken.at("found"), 9);
+  EXPECT_EQ(taken.at("values")[0], 2);
+  EXPECT_EQ(taken.at("from"), json({{"least", 8}, {"pgd", 1}}));
+  EXPECT_FALSE(items[1].item.contains("minimal_energy"));
+}
+
+TEST_F(EvaluationTest, WithoutGradientsWhatNeedsNoneIsEvaluated) {
+  const StepClassifier model(0.5);
+  Take(model, data_.images);
+  options_.attacks = "fgsm,pgd,ensemble,least";
+  options_.transforms = "pixel,stain,brightness";
+  options_.saliency = "gradient,integrated-gradients";
+  options_.queries = 20;
+  const json report = Run(model);
+  EXPECT_EQ(Names(report.at("items")),
+            (std::vector<std::string>{"ensemble", "square", "stain", "brightness"}));
+  EXPECT_EQ(report.at("items")[2].at("threat").at("optimizer"), "search");
+  EXPECT_EQ(report.at("items")[3].at("saliency")[0].at("method"), "occlusion");
+  EXPECT_EQ(report.at("model").at("differentiable"), false);
+  EXPECT_THAT(FlagsOf(report, "evaluation"), HasSubstr("gradients: fgsm, pgd, least, pixel;"));
+  EXPECT_THAT(FlagsOf(report, "evaluation"), HasSubstr("in place of gradient, integrated"));
+  EXPECT_THAT(FlagsOf(report, "ensemble"), HasSubstr("gives no gradients"));
+  options_.compat = "reet";
+  options_.transforms = "pixel,blur";
+  const json reet = Run(model);
+  EXPECT_EQ(Names(reet.at("items")), (std::vector<std::string>{"blur"}));
+  EXPECT_THAT(FlagsOf(reet, "evaluation"), HasSubstr("gradients: pixel"));
+}
+
+TEST_F(EvaluationTest, LimitsSayWhatIsSo) {
+  const auto limits = [&] { return fmt::format("{}", fmt::join(LimitsOf(data_, options_), "\n")); };
+  EXPECT_THAT(limits(), HasSubstr("resample 5 patients"));
+  EXPECT_THAT(limits(), HasSubstr("no worst case"));
+  EXPECT_THAT(limits(), Not(HasSubstr("segmented")));  // the masks were given
+  data_.nuclei_segmented = true;
+  data_.clusters_are_patients = false;
+  EXPECT_THAT(limits(), HasSubstr("resample 5 tiles"));
+  EXPECT_THAT(limits(), HasSubstr("segmented"));
+  data_.clusters.assign(10, "one");
+  EXPECT_THAT(limits(), Not(HasSubstr("resample")));
+  EXPECT_THAT(limits(), HasSubstr("no intervals"));
+}
+
+TEST_F(EvaluationTest, ReportNamesWhatWasSelected) {
+  subject_.selection = {{"limit", 10}, {"masks", "none"}};
+  const json options = Run().at("options");
+  EXPECT_EQ(options.at("limit"), 10);
+  EXPECT_EQ(options.at("masks"), "none");
+  EXPECT_EQ(options.at("attacks"), "pgd,least");
+}
+
+TEST_F(EvaluationTest, OnlyPixelAttacksHaveToFlipSomething) {
+  options_.epsilon = 1e-6;
+  options_.draws = options_.refinements = 1;
+  options_.attacks = "pgd";
+  // Too sure of its answers for any offset.
+  const at::Tensor weights = at::stack({at::ones({768}), -at::ones({768})});
+  class Sure : public LinearClassifier {
+   public:
+    explicit Sure(const at::Tensor& w) : LinearClassifier(w, at::tensor({1e4F, 0.0F})) {
+      spec_.height = spec_.width = 16;
+    }
+  };
+  const Sure model(weights);
+  Take(model, data_.images);
+  const json report = Run(model);
+  EXPECT_THAT(FlagsOf(report, "pgd"), HasSubstr("no image was flipped"));
+  EXPECT_EQ(FlagsOf(report, "brightness"), "");
+}
+
+TEST_F(EvaluationTest, TheGalleryTellsTheNewAnswerAndItsProbability) {
+  const json report = Run();
+  for (const json& row : report.at("items")[0].at("gallery")) {
+    ASSERT_NE(row.at("answer_after"), row.at("answer_before"));
+    EXPECT_NEAR(row.at("score_answer_after").get<double>() + row.at("score_after").get<double>(), 1,
+                1e-6);  // of two classes
+  }
 }
 
 TEST_F(EvaluationTest, CurvesNeverFallAndStartAtZero) {
@@ -215,77 +382,6 @@ TEST_F(EvaluationTest, ReetSearchKeepsTheLowestScore) {
   const at::Tensor one = score(1), ten = score(10);
   EXPECT_TRUE((ten <= one + 1e-6).all().item<bool>());
   EXPECT_TRUE((ten < one - 1e-6).any().item<bool>());
-}
-
-TEST(EnergyTest, KnownSizes) {
-  const at::Tensor a = at::zeros({1, 3, 2, 2});
-  at::Tensor b = at::zeros({1, 3, 2, 2});
-  b[0][0][0][0] = 0.5;
-  const ImageEnergies energies = MeasureEnergies(a, b);
-  EXPECT_NEAR(energies.rmse.item<double>(), 0.5 / std::sqrt(12), 1e-7);
-  EXPECT_NEAR(energies.mean_abs.item<double>(), 0.5 / 12, 1e-7);
-  EXPECT_NEAR(energies.l2.item<double>(), 0.5, 1e-7);
-  EXPECT_NEAR(energies.linf.item<double>(), 0.5, 1e-7);
-  EXPECT_NEAR(energies.l0.item<double>(), 1.0 / 12, 1e-12);
-  EXPECT_GT(energies.delta_e.item<double>(), 10);
-}
-
-TEST(PerceptionStudyTest, PairsDifferByTheLevelAndSidesAreMixed) {
-  const SmallNetwork model(3, 2, 7);
-  TileBatch tiles{.images = (Seeded({6, 3, 12, 12}, 2, false) * 255).round() / 255};
-  tiles.labels = Answers(model, tiles.images);
-  tiles.infos.resize(6);
-  StudyOptions options{.levels = "2,8", .trials = 20, .steps = 4};
-  const std::vector<StudyPair> pairs = MakeStudy(model, tiles, options);
-  ASSERT_EQ(pairs.size(), 40u);
-  int first = 0;
-  for (const StudyPair& pair : pairs) {
-    int largest = 0;
-    for (size_t i = 0; i < pair.first.pixels.size(); ++i)
-      largest = std::max(largest, std::abs(pair.first.pixels[i] - pair.second.pixels[i]));
-    EXPECT_EQ(largest, static_cast<int>(pair.level));
-    first += pair.altered_first ? 1 : 0;
-  }
-  EXPECT_GT(first, 8);
-  EXPECT_LT(first, 32);
-  options.levels = "2,0.5";
-  EXPECT_THAT(ErrorMessage([&] { MakeStudy(model, tiles, options); }), HasSubstr("'0.5'"));
-}
-
-// No change raises any objective, so that the best state of an attack is the tile itself.
-class Unmoved : public model::ImageClassifier {
- public:
-  Unmoved() { spec_ = {.class_names = {"a", "b"}, .any_size = true}; }
-  at::Tensor Logits(const at::Tensor& images) const override {
-    const at::Tensor nothing = images.sum({1, 2, 3}) * 0;
-    return at::stack({nothing + 5, nothing}, 1);
-  }
-};
-
-TEST(PerceptionStudyTest, NoPairIsOnePictureTwice) {
-  TileBatch tiles{.images = (Seeded({6, 3, 12, 12}, 2, false) * 255).round() / 255};
-  tiles.infos.resize(6);
-  const StudyOptions options{.levels = "4,8,16", .trials = 12, .steps = 4};
-  for (const int64_t label : {0, 1}) {  // right, and wrong from the start
-    tiles.labels = at::full({6}, label, at::kLong);
-    for (const StudyPair& pair : MakeStudy(Unmoved(), tiles, options)) {
-      int largest = 0;
-      for (size_t i = 0; i < pair.first.pixels.size(); ++i)
-        largest = std::max(largest, std::abs(pair.first.pixels[i] - pair.second.pixels[i]));
-      EXPECT_EQ(largest, static_cast<int>(pair.level));
-      EXPECT_GT(pair.rmse_grey, 0);
-    }
-  }
-}
-
-TEST(PerceptionStudyTest, ALevelThatNoTileReachesIsRefused) {
-  const SmallNetwork model(3, 2, 7);
-  TileBatch tiles{.images = at::full({2, 3, 12, 12}, 128.0f / 255)};
-  tiles.labels = Answers(model, tiles.images);
-  tiles.infos.resize(2);
-  const StudyOptions options{.levels = "8,200", .trials = 4, .steps = 4};
-  EXPECT_THAT(ErrorMessage([&] { MakeStudy(model, tiles, options); }),
-              HasSubstr("none of 2 tiles by 200 grey levels"));
 }
 
 }  // namespace

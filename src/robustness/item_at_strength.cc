@@ -23,11 +23,15 @@ std::vector<PlannedItem> Plan(EvaluationOptions options, int64_t channels, int64
   return PlanEvaluation(options, channels, height, width);
 }
 
+bool WithinRange(const PlannedItem& item) {
+  return item.threat.at("norm") == "range of the transform";
+}
+
 StrengthChoice ChoiceOf(const PlannedItem& item) {
   StrengthChoice choice{item.name, item.title, item.kind, item.strength_axis};
   choice.usual = item.attack.epsilon * item.strength_scale;
   // A search goes to the far end of the transform's range and no further.
-  choice.most = item.attack.attack == "search" ? choice.usual : kMostOfUsual * choice.usual;
+  choice.most = WithinRange(item) ? choice.usual : kMostOfUsual * choice.usual;
   return choice;
 }
 
@@ -35,9 +39,8 @@ StrengthChoice ChoiceOf(const PlannedItem& item) {
 std::string Budget(const PlannedItem& item, double strength) {
   if (item.threat.at("grey_levels").is_number())
     return fmt::format("offset of {:.3g} grey levels", item.threat["grey_levels"].get<double>());
-  return item.attack.attack == "search"
-             ? fmt::format("{:.3g} % of the transform's range", 100 * strength)
-             : fmt::format("RMSE {:.3g} of the stain matrix", strength);
+  return WithinRange(item) ? fmt::format("{:.3g} % of the transform's range", 100 * strength)
+                           : fmt::format("RMSE {:.3g} of the stain matrix", strength);
 }
 
 }  // namespace

@@ -156,6 +156,7 @@ json GalleryJson(const model::ImageClassifier& model, const EvaluationData& data
          {"answer_after", after.Answer(row)},
          {"score_before", data.clean.Probability(row, before)},
          {"score_after", after.Probability(row, before)},
+         {"score_answer_after", after.Probability(row, after.Answer(row))},
          {"fooled", static_cast<bool>(attacked.flipped[static_cast<size_t>(row)])},
          {"rmse_grey", 255 * measure::Distance(delta, measure::Norm::kRmse).item<double>()},
          {"linf_grey", 255 * measure::Distance(delta, measure::Norm::kLinf).item<double>()},

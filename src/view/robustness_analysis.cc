@@ -38,7 +38,7 @@ std::string MeanOf(const json& summary) {
                      FormatNumber(ReportNumber(summary, "p90"), 2));
 }
 
-std::string MinimalEnergy(const json& item, int number) {
+std::string MinimalEnergy(const json& report, const json& item, int number) {
   const json& least = item["minimal_energy"];
   const double correct = ReportNumber(least, "correct").value_or(0);
   if (correct <= 0) return "";
@@ -55,14 +55,25 @@ std::string MinimalEnergy(const json& item, int number) {
                    .curves = {curve},
                    .width_px = 420,
                    .id = fmt::format("least-{}", number)};
-  return Figure(ReportText(item, "title"), chart) +
+  std::string by;
+  const json from = least.value("from", json::object());
+  for (const json& other : report["items"]) {
+    const std::string name = ReportText(other, "name");
+    if (from.contains(name)) {
+      by += fmt::format("{}{} on {}", by.empty() ? " Found by " : " · ", ReportText(other, "title"),
+                        ReportText(from, name.c_str()));
+    }
+  }
+  if (!by.empty()) by += ".";
+  return Figure("Least energy that fools", chart) +
          fmt::format(
              "<p class=\"quiet\">{} of {} correctly classified tiles fooled after rounding "
-             "to 8 bits; median {} grey levels RMSE, 80% between {} and {}.</p>\n",
+             "to 8 bits, each by the least of all pixel attacks at all their strengths; median {} "
+             "grey levels RMSE, 80% between {} and {}.{}</p>\n",
              FormatCount(static_cast<int64_t>(count)), FormatCount(static_cast<int64_t>(correct)),
              FormatNumber(ReportNumber(least, "median"), 2),
              FormatNumber(ReportNumber(least, "p10"), 2),
-             FormatNumber(ReportNumber(least, "p90"), 2));
+             FormatNumber(ReportNumber(least, "p90"), 2), EscapeMarkup(by));
 }
 
 std::string ByNuclei(const json& report) {
@@ -122,7 +133,7 @@ std::string RobustnessEnergy(const json& report) {
   std::string least, rows;
   int number = 0;
   for (const json& item : report["items"]) {
-    if (item.contains("minimal_energy")) least += MinimalEnergy(item, number++);
+    if (item.contains("minimal_energy")) least += MinimalEnergy(report, item, number++);
     if (!item.contains("energy")) continue;
     rows += fmt::format("<tr><th scope=\"row\">{}</th>", EscapeMarkup(ReportText(item, "title")));
     for (const char* member :
@@ -151,7 +162,7 @@ std::string RobustnessConstructs(const json& report) {
     if (!item.contains("constructs") || item["constructs"].empty()) continue;
     rows += fmt::format("<tr><th scope=\"row\">{}</th>", EscapeMarkup(ReportText(item, "title")));
     for (const json& part : item["constructs"]) {
-      rows += fmt::format("<td>{} <small>{}% of energy on {}% of area</small></td>",
+      rows += fmt::format("<td>{} <small>{} on {}</small></td>",
                           FormatNumber(ReportNumber(part, "density_ratio"), 2),
                           Percent(ReportNumber(part, "energy_share")),
                           Percent(ReportNumber(part, "area_share")));
@@ -175,7 +186,7 @@ std::string RobustnessConstructs(const json& report) {
       rows +
       "</tbody></table></div>\n<p class=\"quiet\">Density of energy against the whole tile: above "
       "1 "
-      "the change prefers that construct. " +
+      "the change prefers that construct. Small: percent of the energy on percent of the area. " +
       EscapeMarkup(ReportText(report["data"], "nuclei_from")) + "</p>\n";
   if (!confined.empty()) {
     out +=

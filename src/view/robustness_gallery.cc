@@ -34,12 +34,17 @@ std::string Picture(const json& row, const char* which, const std::string& capti
 std::string Row(const json& report, const json& row, const PictureLoader& load) {
   const std::string before = ClassName(report, row, "answer_before"),
                     after = ClassName(report, row, "answer_after");
-  const double p = ReportNumber(row, "score_before").value_or(0),
-               q = ReportNumber(row, "score_after").value_or(0);
+  const double p = ReportNumber(row, "score_before").value_or(0);
+  // Reports of before 2026-11-29 lack the probability of the new answer.
+  const auto now = ReportNumber(row, "score_answer_after");
+  const std::string perturbed =
+      now ? fmt::format("perturbed: {} {:.1f}%", after, 100 * *now)
+          : fmt::format("perturbed: {} ({} {:.1f}% is left)", after, before,
+                        100 * ReportNumber(row, "score_after").value_or(0));
   const bool fooled = row.value("fooled", false);
   std::string out = "<div class=\"row\">";
   out += Picture(row, "original", fmt::format("original: {} {:.1f}%", before, 100 * p), load);
-  out += Picture(row, "perturbed", fmt::format("perturbed: {} {:.1f}%", before, 100 * q), load);
+  out += Picture(row, "perturbed", perturbed, load);
   out += Picture(row, "difference",
                  fmt::format("difference × {}", ReportText(row, "amplification")), load);
   out += Picture(row, "saliency_before", "saliency before", load);
@@ -102,12 +107,16 @@ std::string RobustnessGallery(const json& report, const PictureLoader& load) {
     out += fmt::format("<details class=\"kind\"{}><summary>{}</summary>\n<div class=\"rows\">\n",
                        shown++ < 3 ? " open" : "", EscapeMarkup(ReportText(item, "title")));
     out += Universal(item, load);
+    if (!rows[0].value("fooled", false))
+      out += "<p class=\"quiet\">No tile was fooled; these are evenly spread over all.</p>\n";
     for (const json& row : rows) out += Row(report, row, load);
     out += "</div></details>\n";
   }
   if (out.empty()) return "";
-  return "<h2>Gallery</h2>\n<p class=\"quiet\">Fooled tiles, evenly spread over all of them, not "
-         "chosen. The difference is amplified around mid-grey; saliency is smoothed by one pixel "
+  return "<h2>Gallery</h2>\n<p class=\"quiet\">Fooled tiles where there are any, evenly spread "
+         "over "
+         "them and not chosen. In percent: the probability of the answer given. The difference is "
+         "amplified around mid-grey; saliency is smoothed by one pixel "
          "and scaled to its own largest value.</p>\n" +
          out;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "base/error.h"
 #include "view/markup.h"
@@ -17,12 +18,12 @@ constexpr std::string_view kRules = R"(
 .lead{max-width:76ch;margin:14px 0 0}
 .flags{margin:6px 0;padding-left:20px}
 .flags li{margin:3px 0}
-.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:16px}
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:16px;margin-bottom:14px}
 .charts figure{margin:0;border:1px solid var(--line);border-radius:10px;padding:10px 10px 4px;background:var(--ground);min-width:0}
 .charts figcaption{font-weight:600;font-size:14px;padding:0 4px 2px}
 .charts svg{display:block;max-width:100%;height:auto}
 .picture circle{stroke:none}
-table.measures td,table.measures thead th{text-align:right}
+table.measures td,table.measures thead th{text-align:right;padding-left:16px}
 table.measures thead th:first-child,table.measures td.text,table.measures thead th.text{text-align:left}
 table.measures small{color:var(--quiet)}
 .tiles{width:100%;border-collapse:collapse}
@@ -34,6 +35,7 @@ table.measures small{color:var(--quiet)}
 .row .about{font-size:13.5px;overflow-wrap:anywhere}
 .row .about b{font-size:15px}
 @media (max-width:760px){.row{grid-template-columns:repeat(3,minmax(0,1fr))}.row .about{grid-column:1/-1}}
+@media print{.wide{overflow:visible}}
 .wrong{color:#b42318;font-weight:600}
 @media (prefers-color-scheme:dark){.wrong{color:#ff8f80}}
 )";
@@ -71,21 +73,39 @@ std::string Facts(const json& report) {
   };
   std::string out = "<dl class=\"facts\">";
   out += Fact("Classifier", ReportText(model, "name"));
-  out += Fact("Hash of its file", ReportText(model, "hash").substr(0, 16));
+  const auto hash = [](const json& of, const char* member) {
+    const std::string digits = ReportText(of, member);
+    return digits.size() > 16 ? digits.substr(0, 16) + "…" : digits;
+  };
+  const auto algorithm = [](const json& of) {
+    const std::string name = ReportText(of, "hash_algorithm");
+    return name.empty() ? std::string("Hash") : name;
+  };
+  out += Fact(algorithm(model) + " of its file", hash(model, "hash"));
+  out += Fact("SHA-256 of its file", hash(model, "sha256"));
   out += Fact("Tiles", fmt::format("{} {}", ReportText(data, "name"), ReportText(data, "split")));
-  out += Fact("Hash of the tiles", ReportText(data, "hash").substr(0, 16));
+  out += Fact(algorithm(data) + " of the tiles", hash(data, "hash"));
   out += Fact("Number of tiles", count("tiles"));
   out += Fact("Patients", count("patients"));
   out += Fact("Clean accuracy", Percent(ValueOf(report["clean"], "accuracy")) + "%");
   if (const auto declared = ReportNumber(model, "declared_accuracy"))
     out += Fact("Declared accuracy", Percent(declared) + "%");
-  const json& worst = report["worst_case"]["metrics"];
-  out += Fact("Accuracy, worst case", Percent(ValueOf(worst, "accuracy")) + "%");
+  if (report.contains("worst_case")) {
+    out += Fact("Accuracy, worst case",
+                Percent(ValueOf(report["worst_case"]["metrics"], "accuracy")) + "%");
+  }
   out += Fact("Locked threshold",
-              fmt::format("{:.3f}", ReportNumber(report["threshold"], "value").value_or(0.5)));
+              fmt::format("{:.3f} ({})", ReportNumber(report["threshold"], "value").value_or(0.5),
+                          ReportText(report["threshold"], "chosen_on")));
   out += Fact("Seed", ReportText(report["seeds"], "seed"));
   out += Fact("Made", ReportText(report, "created_at"));
   return out + "</dl>\n";
+}
+
+std::string TitleOf(const json& report, const std::string& name) {
+  for (const json& item : report["items"])
+    if (ReportText(item, "name") == name) return ReportText(item, "title");
+  return name;
 }
 
 // "PGD, Square: no image was flipped": the same text of many items once.
@@ -93,9 +113,7 @@ std::string FlagList(const json& report) {
   std::vector<std::pair<std::string, std::string>> flags;  // text, titles
   for (const json& flag : report.value("flags", json::array())) {
     const std::string name = ReportText(flag, "item"), text = ReportText(flag, "text");
-    std::string title = name == "evaluation" ? "Evaluation" : name;
-    for (const json& item : report["items"])
-      if (ReportText(item, "name") == name) title = ReportText(item, "title");
+    const std::string title = name == "evaluation" ? "Evaluation" : TitleOf(report, name);
     const auto same = std::find_if(flags.begin(), flags.end(),
                                    [&](const auto& known) { return known.first == text; });
     if (same == flags.end())
@@ -117,50 +135,113 @@ std::string AccuracyBar(const json& metrics, bool strong) {
                      strong ? "b" : "span");
 }
 
-std::string MeasureRow(const std::string& title, const std::string& budget, const json& metrics,
-                       const json& stored, const json& energy, bool strong) {
-  std::string out = fmt::format("<tr><th scope=\"row\">{0}{1}{2}</th><td class=\"text\">{3}</td>",
-                                strong ? "<b>" : "", EscapeMarkup(title), strong ? "</b>" : "",
-                                EscapeMarkup(budget));
-  out += AccuracyBar(metrics, strong);
-  for (const char* member : {"fooling_rate", "auc", "sensitivity", "specificity"})
-    out += fmt::format("<td>{}</td>", IntervalText(metrics, member));
-  out += fmt::format("<td>{}</td>", Percent(ReportNumber(stored, "png")));
-  out += fmt::format("<td>{}</td>", Percent(ReportNumber(stored, "jpeg90")));
-  const json none = json::object();
-  const json& rmse = energy.contains("rmse_grey") ? energy["rmse_grey"] : none;
-  out += fmt::format("<td>{}</td>", FormatNumber(ReportNumber(rmse, "mean"), 2));
-  out += fmt::format("<td>{}</td>", Percent(ReportNumber(metrics, "reet_ratio")));
-  out += fmt::format("<td>{}</td>", FormatNumber(ReportNumber(metrics, "input_sensitivity"), 2));
-  out += fmt::format("<td>{}</td><td>{}</td></tr>\n", FormatNumber(ValueOf(metrics, "ece"), 3),
-                     FormatNumber(ValueOf(metrics, "brier"), 3));
-  return out;
+// A row of both tables: the item, and what was measured on it.
+struct Measured {
+  std::string title, budget;
+  json metrics, stored, energy;
+  bool strong = false;
+};
+
+std::vector<Measured> AllMeasured(const json& report) {
+  std::vector<Measured> rows = {{"Clean", "", report["clean"], {}, {}, true}};
+  for (const json& item : report["items"]) {
+    rows.push_back({ReportText(item, "title"),
+                    ReportText(item.value("threat", json::object()), "budget"), item["metrics"],
+                    item.value("stored", json()), item.value("energy", json())});
+  }
+  if (report.contains("worst_case")) {
+    rows.push_back({"Worst case of all",
+                    "each tile met by what harms it most",
+                    report["worst_case"]["metrics"],
+                    {},
+                    {},
+                    true});
+  }
+  return rows;
 }
 
-std::string MeasureTable(const json& report) {
+std::string RowName(const Measured& row) {
+  return fmt::format("<tr><th scope=\"row\">{0}{1}{2}</th>", row.strong ? "<b>" : "",
+                     EscapeMarkup(row.title), row.strong ? "</b>" : "");
+}
+
+std::string SuccessTable(const std::vector<Measured>& rows) {
   std::string out =
       "<div class=\"wide\"><table class=\"measures\"><thead><tr><th></th><th "
       "class=\"text\">Budget</th><th>Accuracy</th><th title=\"share of correctly classified tiles "
-      "that some candidate flips\">Fooling rate</th><th>AUC</th><th>Sensitivity</th>"
-      "<th>Specificity</th><th title=\"fooling rate after rounding to 8 bits\">8-bit</th>"
-      "<th title=\"fooling rate after JPEG of quality 90\">JPEG 90</th><th title=\"mean root mean "
-      "square of the change, grey levels\">RMSE</th><th title=\"(accuracy - adversarial accuracy) "
-      "/ accuracy\">REET ratio</th><th title=\"mean change of the true class's "
-      "probability\">Sens. p</th><th>ECE</th><th>Brier</th></tr></thead><tbody>\n";
-  const json none = json::object();
-  out += MeasureRow("Clean", "", report["clean"], none, none, true);
-  for (const json& item : report["items"]) {
-    out += MeasureRow(ReportText(item, "title"),
-                      ReportText(item.value("threat", json::object()), "budget"), item["metrics"],
-                      item.value("stored", none), item.value("energy", none), false);
+      "that some candidate flips\">Fooling rate</th>"
+      "<th title=\"fooling rate after rounding to 8 bits\">8-bit</th>"
+      "<th title=\"fooling rate after JPEG of quality 90\">JPEG 90</th>"
+      "<th title=\"fooling rate after JPEG of quality 75\">JPEG 75</th><th title=\"mean root mean "
+      "square of the change, grey levels\">RMSE</th></tr></thead><tbody>\n";
+  for (const Measured& row : rows) {
+    out += RowName(row) + fmt::format("<td class=\"text\">{}</td>", EscapeMarkup(row.budget)) +
+           AccuracyBar(row.metrics, row.strong) +
+           fmt::format("<td>{}</td>", IntervalText(row.metrics, "fooling_rate"));
+    for (const char* member : {"png", "jpeg90", "jpeg75"})
+      out += fmt::format("<td>{}</td>", Percent(ReportNumber(row.stored, member)));
+    const json rmse = row.energy.is_object() ? row.energy.value("rmse_grey", json()) : json();
+    out += fmt::format("<td>{}</td></tr>\n", FormatNumber(ReportNumber(rmse, "mean"), 2));
   }
-  out += MeasureRow("Worst case of all", "each tile met by what harms it most",
-                    report["worst_case"]["metrics"], none, none, true);
-  return out +
-         "</tbody></table></div>\n<p class=\"quiet\">In percent, except RMSE (grey levels of 255), "
-         "sensitivity of p, ECE and Brier. Small: 95% bootstrap interval over " +
-         (ReportText(report["data"], "clusters") == "patient" ? "patients" : "tiles") +
-         ". Sensitivity and specificity at the locked threshold.</p>\n";
+  return out + "</tbody></table></div>\n";
+}
+
+std::string DecisionTable(const std::vector<Measured>& rows) {
+  std::string out =
+      "<div class=\"wide\"><table class=\"measures\"><thead><tr><th></th><th>AUC</th>"
+      "<th>Sensitivity</th><th>Specificity</th><th>ECE</th><th>Brier</th><th title=\"mean change "
+      "of "
+      "the true class's probability\">Change of p</th><th title=\"(accuracy - adversarial "
+      "accuracy) / accuracy\">REET ratio</th></tr></thead><tbody>\n";
+  for (const Measured& row : rows) {
+    out += RowName(row);
+    for (const char* member : {"auc", "sensitivity", "specificity"})
+      out += fmt::format("<td>{}</td>", IntervalText(row.metrics, member));
+    for (const char* member : {"ece", "brier"})
+      out += fmt::format("<td>{}</td>", FormatNumber(ValueOf(row.metrics, member), 3));
+    out += fmt::format("<td>{}</td><td>{}</td></tr>\n",
+                       FormatNumber(ReportNumber(row.metrics, "input_sensitivity"), 2),
+                       Percent(ReportNumber(row.metrics, "reet_ratio")));
+  }
+  return out + "</tbody></table></div>\n";
+}
+
+std::string IntervalNote(const json& report) {
+  const bool patients = ReportText(report["data"], "clusters") == "patient";
+  const json& accuracy = report["clean"].value("accuracy", json::object());
+  if (!ReportNumber(accuracy, "low"))
+    return patients ? "No intervals: all tiles are of one patient." : "No intervals.";
+  return fmt::format("Small: 95% bootstrap interval over {}.", patients ? "patients" : "tiles");
+}
+
+// Which items the worst case is of, and which not.
+std::string WorstCaseNote(const json& report) {
+  if (!report.contains("worst_case"))
+    return "<p class=\"quiet\">No worst case: no item has a budget.</p>\n";
+  const json& worst = report["worst_case"];
+  std::vector<std::string> titles;
+  for (const json& name : worst.value("items", json::array()))
+    if (name.is_string()) titles.push_back(TitleOf(report, name.get<std::string>()));
+  std::string out = fmt::format("Worst case: each tile met by whichever harms it most of {}.",
+                                fmt::join(titles, " · "));
+  for (const json& left : worst.value("left_out", json::array())) {
+    out += fmt::format(" Without {}: {}.", TitleOf(report, ReportText(left, "item")),
+                       ReportText(left, "reason"));
+  }
+  return fmt::format("<p class=\"quiet\">{}</p>\n", EscapeMarkup(out));
+}
+
+std::string MeasureTables(const json& report) {
+  const std::vector<Measured> rows = AllMeasured(report);
+  return SuccessTable(rows) + "<p class=\"quiet\">In percent, except RMSE (grey levels of 255). " +
+         IntervalNote(report) + "</p>\n" + WorstCaseNote(report) +
+         "<h3>Ranking, decisions and calibration</h3>\n" + DecisionTable(rows) +
+         fmt::format(
+             "<p class=\"quiet\">In percent, except ECE, Brier and the change of p. Sensitivity "
+             "and "
+             "specificity at the locked threshold {:.3f}, chosen on: {}.</p>\n",
+             ReportNumber(report["threshold"], "value").value_or(0.5),
+             EscapeMarkup(ReportText(report["threshold"], "chosen_on")));
 }
 
 std::string ThreatTable(const json& report) {
@@ -225,8 +306,7 @@ std::string WriteRobustnessPage(const json& report, const PictureLoader& load) {
                "a robustness report of version {}; this program reads 1",
                ReportText(report, "version"));
   }
-  for (const char* member :
-       {"model", "data", "clean", "worst_case", "items", "threshold", "seeds"}) {
+  for (const char* member : {"model", "data", "clean", "items", "threshold", "seeds"}) {
     if (!report.contains(member))
       base::Fail(base::ErrorKind::kBadInput, "a robustness report without '{}'", member);
   }
@@ -234,7 +314,7 @@ std::string WriteRobustnessPage(const json& report, const PictureLoader& load) {
     if (!item.is_object() || !item.contains("metrics"))
       base::Fail(base::ErrorKind::kBadInput, "a robustness report with an item without 'metrics'");
   }
-  if (!report["worst_case"].contains("metrics"))
+  if (report.contains("worst_case") && !report["worst_case"].contains("metrics"))
     base::Fail(base::ErrorKind::kBadInput, "a robustness report without 'worst_case.metrics'");
   const std::string title = EscapeMarkup(ReportText(report, "title"));
   std::string out = fmt::format(
@@ -245,7 +325,7 @@ std::string WriteRobustnessPage(const json& report, const PictureLoader& load) {
       title, PageCss(), kRules, EscapeMarkup(ReportText(report, "assay")), title,
       EscapeMarkup(ReportText(report, "intended_use")));
   out += "<h2>What was tested</h2>\n" + Facts(report);
-  out += "<h2>Accuracy after each attack</h2>\n" + MeasureTable(report);
+  out += "<h2>Accuracy after each attack</h2>\n" + MeasureTables(report);
   out += RobustnessCorruptions(report);
   out += "<h2>Flags</h2>\n" + FlagList(report);
   out += RobustnessCurves(report) + RobustnessEnergy(report) + RobustnessConstructs(report) +

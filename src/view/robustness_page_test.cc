@@ -40,6 +40,40 @@ TEST(RobustnessPageTest, ShowsTheDocumentedExample) {
   EXPECT_THAT(page, Not(HasSubstr("src=\"gallery")));
 }
 
+TEST(RobustnessPageTest, SaysWhichItemsTheWorstCaseIsOf) {
+  json report = Example();
+  report["worst_case"]["items"] = {"pgd-linf"};
+  report["worst_case"]["left_out"] = {{{"item", "least"}, {"reason", "it has no budget"}}};
+  EXPECT_THAT(CheckMarkup(WriteRobustnessPage(report, Pictures), true).text,
+              HasSubstr("harms it most of PGD, largest change. Without least: it has no budget."));
+  report.erase("worst_case");
+  EXPECT_THAT(CheckMarkup(WriteRobustnessPage(report, Pictures), true).text,
+              HasSubstr("No worst case"));
+}
+
+TEST(RobustnessPageTest, TablesFitThePage) {
+  const std::string page = WriteRobustnessPage(Example(), Pictures);
+  for (size_t at = page.find("<thead>"); at != std::string::npos;
+       at = page.find("<thead>", at + 1)) {
+    const std::string head = page.substr(at, page.find("</thead>", at) - at);
+    size_t columns = 0;
+    for (size_t th = head.find("<th"); th != std::string::npos; th = head.find("<th", th + 1))
+      ++columns;
+    EXPECT_LE(columns, 12U) << head;  // counts <thead> too
+  }
+}
+
+TEST(RobustnessPageTest, GalleryTellsTheNewAnswerAndWhatWithstood) {
+  json report = Example();
+  EXPECT_THAT(CheckMarkup(WriteRobustnessPage(report, Pictures), true).text,
+              HasSubstr("perturbed: non_idc 98.0%"));
+  EXPECT_THAT(WriteRobustnessPage(report, Pictures), Not(HasSubstr("No tile was fooled")));
+  json& row = report["items"][0]["gallery"][0];
+  row["fooled"] = false;
+  row["answer_after"] = 1;
+  EXPECT_THAT(WriteRobustnessPage(report, Pictures), HasSubstr("No tile was fooled"));
+}
+
 TEST(RobustnessPageTest, ShowsCorruptionsBesideClean) {
   const MarkupReport markup = CheckMarkup(WriteRobustnessPage(Example(), Pictures), true);
   for (const char* text : {"haematoxylin weak", "gain of haematoxylin", "0.9, 0.8, 0.65, 0.5, 0.3",

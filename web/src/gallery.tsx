@@ -63,7 +63,7 @@ export function Gallery({ run, classes, rows, query, set }: {
       {row ? <div class="inspect">
         <Compare key={row.tile} run={run} row={row} />
         <div>
-          <p class="change"><b>{percent(row.score_before)} {name(row.answer_before)}</b> becomes <b>{row.fooled || row.answer_after !== row.answer_before ? name(row.answer_after) : `${percent(row.score_after)} ${name(row.answer_after)}`}</b>
+          <p class="change"><b>{percent(row.score_before)} {name(row.answer_before)}</b> becomes <b>{row.fooled || row.answer_after !== row.answer_before ? `${row.score_answer_after === undefined ? '' : `${percent(row.score_answer_after)} `}${name(row.answer_after)}` : `${percent(row.score_after)} ${name(row.answer_after)}`}</b>
             {row.answer_after !== row.answer_before && <span class="quiet"> ({percent(row.score_after)} {name(row.answer_before)} is left)</span>}</p>
           <p class="quiet">{row.tile}, truly {name(row.label)} · RMSE {number(row.rmse_grey)}, largest change {number(row.linf_grey, 1)} grey levels</p>
           <div class="maps">

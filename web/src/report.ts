@@ -9,7 +9,7 @@ export interface Metrics {
 }
 export interface CurvePoint { strength: number; accuracy: number | null; fooling_rate: number | null; auc: number | null; rmse_grey: number | null }
 export interface PictureRow {
-  tile: string; label: number; answer_before: number; answer_after: number; score_before: number; score_after: number; fooled: boolean;
+  tile: string; label: number; answer_before: number; answer_after: number; score_before: number; score_after: number; score_answer_after?: number; fooled: boolean;
   rmse_grey: number; linf_grey: number; amplification: number; saliency: string;
   pictures: { original?: string; perturbed?: string; difference?: string; saliency_before?: string; saliency_after?: string };
 }
