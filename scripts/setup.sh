@@ -10,7 +10,7 @@ build=(
   make cmake ninja-build g++ ccache pkg-config
   libtorch-dev libopenblas0-pthread  # with Debian's reference BLAS a matrix product takes 35 times as long
   nlohmann-json3-dev libcli11-dev libfmt-dev libspdlog-dev
-  libsqlite3-dev libxxhash-dev
+  libsqlite3-dev libxxhash-dev libssl-dev
   libfaiss-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev  # tiles
   libopenslide-dev libhdf5-dev libzip-dev

@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4), as others state it of files that they publish. For anything of our own,
+// SHA-256 (OpenSSL), as others state it of files that they publish. For anything of our own,
 // base/hash.h is faster.
 #pragma once
 
