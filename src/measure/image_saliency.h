@@ -23,7 +23,7 @@ struct SaliencyOptions {
   // add up to the difference of the logits between image and baseline within the tolerance.
   std::string baseline = "white";  // empty glass; black; or the mean colour of the image
   double completeness = 0.01;      // relative error aimed at
-  int max_steps = 1024;
+  int max_steps = 4096;
   int samples = 25;     // SmoothGrad
   double noise = 0.15;  // SmoothGrad: standard deviation, as a share of the image's range
   int window_px = 8;    // occlusion: side of the square

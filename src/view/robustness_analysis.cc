@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "view/curve_chart.h"
 #include "view/markup.h"
@@ -32,10 +33,13 @@ std::string Figure(const std::string& caption, const CurveChart& chart) {
                      WriteCurveChart(chart));
 }
 
+// Two decimals, none where they would say nothing.
 std::string MeanOf(const json& summary) {
-  return fmt::format("{} <small>{}–{}</small>", FormatNumber(ReportNumber(summary, "mean"), 2),
-                     FormatNumber(ReportNumber(summary, "p10"), 2),
-                     FormatNumber(ReportNumber(summary, "p90"), 2));
+  const auto number = [&](const char* member) {
+    const std::optional<double> value = ReportNumber(summary, member);
+    return FormatNumber(value, std::abs(value.value_or(0)) >= 20 ? 0 : 2);
+  };
+  return fmt::format("{} <small>{}–{}</small>", number("mean"), number("p10"), number("p90"));
 }
 
 std::string MinimalEnergy(const json& report, const json& item, int number) {
