@@ -32,6 +32,11 @@ constexpr const char* kIntendedUse =
 
 constexpr const char* kHashAlgorithm = "XXH3-128";
 
+// The last name of a path, without its folders: the report may be passed on. Empty for none.
+std::string LastName(const std::string& path) {
+  return path.empty() ? path : fs::absolute(fs::path(path) / ".").parent_path().filename().string();
+}
+
 // Labelled tiles of a split, at most `limit`, evenly spread (0: all).
 std::vector<data::Tile> ReadLabelled(data::TileDataset& dataset, int64_t limit,
                                      const std::string& where) {
@@ -128,17 +133,15 @@ json DataJson(const EvaluationArguments& arguments, const data::TileDataset& dat
   std::vector<int64_t> per_class(static_cast<size_t>(data.clean.classes));
   for (const int64_t label : data.clean.labels) ++per_class[static_cast<size_t>(label)];
   const std::set<std::string> clusters(data.clusters.begin(), data.clusters.end());
-  json out = {
-      {"name",
-       fs::absolute(fs::path(arguments.tiles.tiles) / ".").parent_path().filename().string()},
-      {"hash", robustness::HashOf(data.images, data.labels)},
-      {"hash_algorithm", kHashAlgorithm},
-      {"split", arguments.tiles.options.split},
-      {"tiles", data.size()},
-      {"per_class", per_class},
-      {"clusters", patients ? "patient" : "tile"},
-      {"height", data.images.size(2)},
-      {"width", data.images.size(3)}};
+  json out = {{"name", LastName(arguments.tiles.tiles)},
+              {"hash", robustness::HashOf(data.images, data.labels)},
+              {"hash_algorithm", kHashAlgorithm},
+              {"split", arguments.tiles.options.split},
+              {"tiles", data.size()},
+              {"per_class", per_class},
+              {"clusters", patients ? "patient" : "tile"},
+              {"height", data.images.size(2)},
+              {"width", data.images.size(3)}};
   out.update(ProblemsJson(dataset));
   out["patients"] = patients ? json(clusters.size()) : json(nullptr);
   out["nuclei_from"] = !data.constructs.defined() ? ""
@@ -156,23 +159,19 @@ json ModelJson(const std::string& path, const model::ImageSpec& spec, int64_t po
               {"classes", spec.class_names},
               {"positive_class", positive},
               {"probabilities", spec.gives_probabilities}};
-  if (fs::is_regular_file(path)) out["sha256"] = base::Sha256OfFile(path);
+  if (fs::is_regular_file(path))
+    out["sha256"] = spec.sha256.empty() ? base::Sha256OfFile(path) : spec.sha256;
   out["declared_accuracy"] = spec.clean_accuracy ? json(*spec.clean_accuracy) : json(nullptr);
   return out;
 }
 
-// What was taken, and how, beside the options of the evaluation itself. Names of files only: the
-// report may be passed on.
+// What was taken, and how, beside the options of the evaluation itself.
 json SelectionJson(const EvaluationArguments& arguments) {
-  const auto name = [](const std::string& path) {
-    return path.empty() ? path
-                        : fs::absolute(fs::path(path) / ".").parent_path().filename().string();
-  };
   const bool folder = arguments.masks != "segment" && arguments.masks != "none";
   json out = {{"limit", arguments.limit},
-              {"masks", folder ? name(arguments.masks) : arguments.masks},
+              {"masks", folder ? LastName(arguments.masks) : arguments.masks},
               {"threshold-split", arguments.threshold_split},
-              {"universal", name(arguments.universal)},
+              {"universal", LastName(arguments.universal)},
               {"device", arguments.tiles.device}};
   out.update(base::FieldsToJson(arguments.tiles.options));
   if (arguments.masks == "segment") out.update(base::FieldsToJson(arguments.nuclei));
